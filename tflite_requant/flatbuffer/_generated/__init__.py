@@ -1,0 +1,1 @@
+"""Generated from schema/tflite.fbs by tools/generate_bindings; do not edit."""
