@@ -1,0 +1,26 @@
+"""Schemes: what hardware asks of a model, as TOML files and as values."""
+
+from tflite_requant.schemes.loader import load_scheme, parse_scheme, preset_names, preset_text
+from tflite_requant.schemes.scheme import (
+    ActivationLaw,
+    BiasLaw,
+    OperatorLaw,
+    Override,
+    RescaleLaw,
+    Scheme,
+    WeightLaw,
+)
+
+__all__ = [
+    "ActivationLaw",
+    "BiasLaw",
+    "OperatorLaw",
+    "Override",
+    "RescaleLaw",
+    "Scheme",
+    "WeightLaw",
+    "load_scheme",
+    "parse_scheme",
+    "preset_names",
+    "preset_text",
+]
