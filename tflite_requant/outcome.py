@@ -1,0 +1,83 @@
+"""What was done to a model and what was found, as a value. Rendering it is `report`'s work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tflite_requant.errors import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOutcome:
+    """One activation: its type, scale and zero point before and after.
+
+    kept: "identical", "shifted" (the same grid in the other 8-bit type: exact), "relabelled" (the
+    same integers, shifted; the zero point was folded into biases), or "regridded".
+    """
+
+    subgraph: int
+    index: int
+    name: str
+    dtype: str
+    scale: float
+    zero_point: int
+    new_dtype: str
+    new_scale: float
+    new_zero_point: int
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorOutcome:
+    """One operator: what its constants became, and how close it stays to the source.
+
+    exactness: "bit-identical" (its integers are the source's, shifted, for every input),
+    "grid-exact" (same real grids and weights; the new type's kernel may round differently), or
+    "approximated". channels, weights: how many there are; exact_*: how many stayed exactly as real
+    numbers. folded: greatest mean that a bias absorbed, in output steps. multiplier_shift: least
+    and greatest shift of its rescale, None without one. clamp_lost: (below, above) in output steps.
+    """
+
+    subgraph: int
+    index: int
+    name: str
+    label: str
+    exactness: str
+    channels: int = 0
+    exact_channels: int = 0
+    weights: int = 0
+    exact_weights: int = 0
+    folded: float = 0.0
+    shifts: tuple[int, int] | None = None
+    clamp_lost: tuple[float, float] | None = None
+    clamp_hits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is worth saying about one requantization."""
+
+    scheme: str
+    summary: str
+    arithmetic: str
+    data: str
+    changed: bool
+    operators: tuple[OperatorOutcome, ...] = ()
+    tensors: tuple[TensorOutcome, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    inserted: tuple[str, ...] = ()
+    source_sha256: str = ""
+    result_sha256: str = ""
+    source_bytes: int = 0
+    result_bytes: int = 0
+    corrections: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def count(self, exactness: str) -> int:
+        """How many operators stayed that close to the source."""
+        return sum(op.exactness == exactness for op in self.operators)
+
+    @property
+    def exceptions(self) -> tuple[Finding, ...]:
+        """What the scheme asks and TFLite does not permit."""
+        return tuple(f for f in self.findings if f.severity == "exception")

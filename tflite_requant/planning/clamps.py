@@ -1,0 +1,96 @@
+"""Bounds of an operator's output: fused activations and saturation, as real intervals.
+
+A tensor of a quantization-aware-trained model clamps by saturating at the ends of its range, also
+where no activation is fused. A new grid ends elsewhere, so that clamp must be fused, or is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tflite_requant.model import TensorType
+from tflite_requant.model.dtypes import RANGES
+
+BOUNDS = {
+    "NONE": (-math.inf, math.inf),
+    "RELU": (0.0, math.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+def stored_bounds(grid: TensorType, activation: str) -> tuple[int, int]:
+    """The least and greatest integer that the operator can write."""
+    least, greatest = RANGES[grid.dtype]
+    scale, zero = grid.qparams.scale, grid.qparams.zero_point
+    low, high = BOUNDS.get(activation, BOUNDS["NONE"])
+
+    def place(bound: float) -> int:
+        steps = bound / scale
+        return zero + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
+
+    return (
+        least if math.isinf(low) else min(max(least, place(low)), greatest),
+        greatest if math.isinf(high) else max(min(greatest, place(high)), least),
+    )
+
+
+def interval(grid: TensorType, activation: str) -> tuple[float, float]:
+    """The real interval of an output: [low, high]."""
+    low, high = stored_bounds(grid, activation)
+    scale, zero = grid.qparams.scale, grid.qparams.zero_point
+    return (low - zero) * scale, (high - zero) * scale
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The activation to fuse, and on which sides the old clamp is not kept.
+
+    low_lost, high_lost: real distance by which the new output may leave the old interval; 0 if kept.
+    """
+
+    activation: str
+    low_lost: float = 0.0
+    high_lost: float = 0.0
+
+    @property
+    def kept(self) -> bool:
+        return self.low_lost == 0 and self.high_lost == 0
+
+
+def restore(
+    source: TensorType, activation: str, new: TensorType, choices: tuple[str, ...]
+) -> Restored:
+    """The fused activation under which the new output keeps the old interval best.
+
+    A bound counts as kept when it is met within half a step of the coarser grid. Never picks an
+    activation that cuts into the old interval by more than that. `choices` are those that the
+    operator's kernels honour; the source's own comes first where several are equally good.
+    """
+    low, high = interval(source, activation)
+    slack = max(source.qparams.scale, new.qparams.scale) * (0.5 + 1e-6)
+    options = dict.fromkeys((activation, "NONE", *choices)) if choices else {activation: None}
+    best: Restored | None = None
+    for choice in options:
+        if choices and choice not in choices:
+            continue
+        new_low, new_high = interval(new, choice)
+        if (
+            choice != activation
+            and choice != "NONE"
+            and (new_low > low + slack or new_high < high - slack)
+        ):
+            continue
+        lost = Restored(
+            choice,
+            _beyond(low - new_low, slack),
+            _beyond(new_high - high, slack),
+        )
+        if best is None or lost.low_lost + lost.high_lost < best.low_lost + best.high_lost:
+            best = lost
+    return best or Restored(activation)
+
+
+def _beyond(excess: float, slack: float) -> float:
+    return excess if excess > slack else 0.0

@@ -1,0 +1,173 @@
+"""Which law every operator's activations follow, and which operators are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflite_requant.catalog import OpSpec, spec_of
+from tflite_requant.errors import Finding
+from tflite_requant.model import Model, Operator, Subgraph, Tensor
+from tflite_requant.schemes import ActivationLaw, Scheme
+
+# Where the asked type has no kernel: the type to compute in instead, by preference.
+FALLBACKS = {"int16": ("int8", "uint8"), "int8": ("uint8",), "uint8": ("int8",)}
+ACCELERATOR_OPERATORS = {
+    "edgetpu-custom-op": "an Edge TPU-compiled model",
+    "ethos-u": "a Vela-compiled model",
+}
+# Operators that run other subgraphs, and the options that name these.
+CALLS = {
+    "IF": ("then_subgraph_index", "else_subgraph_index"),
+    "WHILE": ("cond_subgraph_index", "body_subgraph_index"),
+    "CALL_ONCE": ("init_subgraph_index",),
+    "CALL": ("subgraph",),
+    "STABLEHLO_COMPOSITE": ("decomposition_subgraph_index",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """How an operator's activations are quantized.
+
+    kind: "scheme" (the law asks), "fence" (the law's type has no kernel: computed in another one,
+    on the nearest grid), or "pinned" (type and parameters of the source).
+    """
+
+    kind: str
+    law: ActivationLaw | None = None
+
+
+PINNED = Domain("pinned")
+
+
+def is_weighted(spec: OpSpec | None) -> bool:
+    """Whether the operator multiplies by a constant operand of its own."""
+    return spec is not None and any(o.role == "weights" for o in spec.inputs)
+
+
+def activation_ports(
+    subgraph: Subgraph, op: Operator, spec: OpSpec | None
+) -> list[tuple[str, int, Tensor, object]]:
+    """(side, position, tensor, operand) of every quantized activation; without a spec, of every
+    quantized tensor, with operand None."""
+    ports = []
+    for side, indices in (("in", op.inputs), ("out", op.outputs)):
+        for position, index in enumerate(indices):
+            if index < 0:
+                continue
+            tensor = subgraph.tensors[index]
+            operand = None
+            if spec is not None:
+                operand = spec.input(position) if side == "in" else spec.output(position)
+                if operand is None or operand.role != "activation":
+                    continue
+            if tensor.is_quantized_activation:
+                ports.append((side, position, tensor, operand))
+    return ports
+
+
+def called_subgraphs(model: Model) -> set[int]:
+    """Indices of subgraphs that other operators run: their quantization belongs to the caller."""
+    called = set()
+    for _, op in model.operators():
+        for name in CALLS.get(op.opcode, ()):
+            index = op.option(name)
+            if isinstance(index, int):
+                called.add(index)
+    return called
+
+
+def assign(
+    subgraph: Subgraph, scheme: Scheme, keep_unknown: bool
+) -> tuple[dict[int, Domain], list[Finding]]:
+    """Operator index -> Domain for every operator that reads or writes quantized activations."""
+    domains: dict[int, Domain] = {}
+    findings: list[Finding] = []
+    for op in subgraph.operators:
+        spec = spec_of(op)
+        ports = activation_ports(subgraph, op, spec)
+        if not ports:
+            continue
+        where = subgraph.label(op)
+        if spec is None:
+            if not keep_unknown:
+                findings.append(_unknown(where, op))
+            domains[op.index] = PINNED
+            continue
+        findings += _unusable(subgraph, op, spec, ports, where)
+        if not scheme.operators.allows(op.name):
+            findings.append(
+                Finding(
+                    "error", where, "operator-allowed", f"scheme {scheme.name} does not allow {op.name}",
+                    f"one of {', '.join(scheme.operators.allow)}", "add it to [operators] allow",
+                )
+            )  # fmt: skip
+        domains[op.index] = _domain(subgraph, op, spec, scheme, where, findings)
+    return domains, findings
+
+
+def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
+    output = next((subgraph.tensors[t].name for t in op.outputs if t >= 0), "")
+    law = scheme.for_operator(op.name, output).activations
+    if law.dtype in spec.dtypes:
+        return Domain("scheme", law)
+    for dtype in FALLBACKS[law.dtype]:
+        if dtype in spec.dtypes:
+            findings.append(
+                Finding(
+                    "exception", where, "no-kernel", f"the runtime has no {law.dtype} kernel",
+                    law.dtype, f"computed in {dtype} between QUANTIZE operators",
+                )
+            )  # fmt: skip
+            return Domain("fence", ActivationLaw(dtype))
+    findings.append(
+        Finding(
+            "error", where, "no-kernel", f"kernels exist for {', '.join(spec.dtypes)} only", law.dtype,
+            "use a scheme of one of these types, or an [[override]]",
+        )
+    )  # fmt: skip
+    return PINNED
+
+
+def _unknown(where: str, op: Operator) -> Finding:
+    return Finding(
+        "error", where, "operator", f"{op.name} is not in the operator catalog",
+        "an operator that docs/operators.md lists",
+        "--keep-unknown leaves it on its old quantization, between QUANTIZE operators",
+    )  # fmt: skip
+
+
+def _unusable(subgraph, op, spec, ports, where) -> list[Finding]:
+    """What no scheme can be applied to."""
+    findings = []
+    for _, _, tensor, _ in ports:
+        if tensor.qparams.per_axis:
+            findings.append(
+                Finding("error", where, "activation-granularity",
+                        f"{tensor.label()} has {len(tensor.qparams.scales)} scales", "one scale")
+            )  # fmt: skip
+        bad = [s for s in tensor.qparams.scales if not (s > 0 and s < float("inf"))]
+        if bad:
+            findings.append(
+                Finding("error", where, "scale", f"{tensor.label()} has scale {bad[0]}",
+                        "a positive finite number", "the model is damaged")
+            )  # fmt: skip
+    if is_weighted(spec):
+        position = next(i for i, o in enumerate(spec.inputs) if o.role == "weights")
+        index = op.input(position)
+        weights = subgraph.tensors[index] if index >= 0 else None
+        if weights is None or not weights.is_constant or weights.qparams is None:
+            found = (
+                "weights are computed"
+                if weights is None or not weights.is_constant
+                else "weights have no scale"
+            )
+            findings.append(
+                Finding("error", where, "constant-weights", found, "quantized constant weights")
+            )
+        elif any(not (s > 0 and s < float("inf")) for s in weights.qparams.scales):
+            findings.append(
+                Finding("error", where, "scale", f"{weights.label()} has a scale that is not positive",
+                        "positive finite scales", "the model is damaged")
+            )  # fmt: skip
+    return findings

@@ -1,0 +1,372 @@
+"""New quantization for every activation of a subgraph.
+
+Nodes are (tensor, domain) pairs; ties of the catalog join them to groups; each group gets one grid.
+Where an operator needs a tensor on another grid than its home (the grid it is produced on), the
+plan says so at that port, and a QUANTIZE operator will be put there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tflite_requant.catalog import OpSpec, spec_of
+from tflite_requant.errors import Finding
+from tflite_requant.model import Operator, QParams, Subgraph, Tensor, TensorType
+from tflite_requant.model.dtypes import ACTIVATION_DTYPES, RANGES
+from tflite_requant.planning import clamps, folding, grid
+from tflite_requant.planning.domains import PINNED, Domain, activation_ports, assign
+from tflite_requant.planning.groups import Groups
+from tflite_requant.schemes import Scheme
+
+Node = tuple[int, Domain]
+Port = tuple[int, str, int]  # operator index, "in" or "out", operand position
+
+
+@dataclass
+class Plan:
+    """What every activation of one subgraph becomes.
+
+    home:        tensor -> its new type; tensors that are not in it keep theirs.
+    ports:       port -> type, only where it differs from the tensor's home.
+    outputs:     graph output tensor -> type, only where it differs from its home.
+    inputs:      graph input tensor -> type of the graph input, only where it differs from its home.
+    offsets:     tensor -> what its stored reals are above the true ones (zero-point folding).
+    activation:  operator -> fused activation, only where it changes.
+    lost_clamps: operator -> the clamp that could not be restored.
+    domains:     operator -> the law it follows.
+    """
+
+    subgraph: Subgraph
+    domains: dict[int, Domain]
+    home: dict[int, TensorType] = field(default_factory=dict)
+    ports: dict[Port, TensorType] = field(default_factory=dict)
+    outputs: dict[int, TensorType] = field(default_factory=dict)
+    inputs: dict[int, TensorType] = field(default_factory=dict)
+    offsets: dict[int, float] = field(default_factory=dict)
+    activation: dict[int, str] = field(default_factory=dict)
+    lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def at(self, op: int, side: str, position: int, tensor: int) -> TensorType:
+        """The new type of a tensor as one operator sees it."""
+        port = self.ports.get((op, side, position))
+        return port or self.home.get(tensor) or self.subgraph.tensors[tensor].type
+
+
+def source_interval(
+    subgraph: Subgraph, tensor: Tensor, producer: Operator | None
+) -> tuple[float, float]:
+    """The real interval that a source tensor can hold: its grid, cut by a fused activation, or the
+    values of a constant."""
+    if tensor.is_constant:
+        values = tensor.qarray().real()
+        return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    activation = "NONE"
+    if producer is not None:
+        activation = producer.option("fused_activation_function", "NONE")
+    return clamps.interval(tensor.type, activation if isinstance(activation, str) else "NONE")
+
+
+class Planner:
+    """Builds the plan of one subgraph; `plan` is the way in."""
+
+    def __init__(
+        self, subgraph: Subgraph, scheme: Scheme, keep_io: bool, keep_unknown: bool, fold: bool
+    ) -> None:
+        self.subgraph, self.scheme, self.keep_io, self.fold = subgraph, scheme, keep_io, fold
+        self.domains, findings = assign(subgraph, scheme, keep_unknown)
+        self.plan = Plan(subgraph, self.domains, findings=findings)
+        self.producers, self.consumers = subgraph.producers(), subgraph.consumers()
+        self.groups = Groups()
+        self.port_nodes: dict[Port, Node] = {}
+        self.fixed: dict[Node, tuple[float, int]] = {}
+        self.default = Domain("scheme", scheme.activations)
+
+    # --- nodes ---------------------------------------------------------------------------------
+
+    def run(self) -> Plan:
+        """All steps in order."""
+        if any(f.severity == "error" for f in self.plan.findings):
+            return self.plan
+        ported = self._ports()
+        for op, spec, ports in ported:
+            self._tie(op, spec, ports)
+        types = self._types()
+        self._homes(ported, types)
+        for op, spec, ports in ported:
+            self._restore_clamps(op, spec, ports)
+        return self.plan
+
+    def _ports(self) -> list[tuple[Operator, OpSpec | None, list]]:
+        ported = []
+        for op in self.subgraph.operators:
+            if op.index not in self.domains:
+                continue
+            spec = spec_of(op)
+            ports = activation_ports(self.subgraph, op, spec)
+            for side, position, tensor, operand in ports:
+                pinned = tensor.is_variable or (operand is not None and operand.pinned)
+                node = (tensor.index, PINNED if pinned else self.domains[op.index])
+                self.groups.add(node)
+                self.port_nodes[op.index, side, position] = node
+            ported.append((op, spec, ports))
+        for tensor in (*self.subgraph.inputs, *self.subgraph.outputs):
+            if self.subgraph.tensors[tensor].is_quantized_activation:
+                self.groups.add((tensor, self._border_domain(tensor)))
+        return ported
+
+    def _border_domain(self, tensor: int) -> Domain:
+        """How a graph input or output is quantized."""
+        variable = self.subgraph.tensors[tensor].is_variable
+        return PINNED if self.keep_io or variable else self.default
+
+    def _home_node(self, tensor: int) -> Node:
+        """Where a tensor is produced: by its operator, as a graph input, or as a constant."""
+        if tensor in self.producers:
+            op = self.producers[tensor]
+            return self.port_nodes[op.index, "out", op.outputs.index(tensor)]
+        if tensor in self.subgraph.inputs:
+            return tensor, self._border_domain(tensor)
+        op, position = next(
+            (op, p) for op, p in self.consumers[tensor] if (op.index, "in", p) in self.port_nodes
+        )
+        return self.port_nodes[op.index, "in", position]
+
+    # --- ties ----------------------------------------------------------------------------------
+
+    def _tie(self, op: Operator, spec: OpSpec | None, ports: list) -> None:
+        if spec is None:
+            return
+        domain = self.domains[op.index]
+        dtype = domain.law.dtype if domain.law else None
+        labels: dict[str, list] = {}
+        for side, position, tensor, operand in ports:
+            if operand.pinned or dtype is None:
+                continue
+            if operand.fixed and dtype in operand.fixed:
+                self.fixed.setdefault(
+                    self.port_nodes[op.index, side, position], operand.fixed[dtype]
+                )
+            if operand.tie and (operand.tie_dtypes is None or dtype in operand.tie_dtypes):
+                labels.setdefault(operand.tie, []).append((side, position, tensor, operand))
+        for members in labels.values():
+            anchor = next((m for m in members if m[0] == "out"), members[0])
+            for member in members:
+                if member is not anchor:
+                    self._join(op, anchor, member)
+
+    def _join(self, op: Operator, anchor, member) -> None:
+        """Put an operand on the anchor's grid: by sharing a group, or by a port of its own."""
+        a_node = self.port_nodes[op.index, anchor[0], anchor[1]]
+        key = (op.index, member[0], member[1])
+        node, tensor, source_dtype = self.port_nodes[key], member[2], member[2].dtype
+        if tensor.qparams == anchor[2].qparams and tensor.dtype == anchor[2].dtype:
+            self.groups.union(a_node, node)
+        elif tensor.is_constant or self._requantizes(member[3], source_dtype):
+            # The source's kernel mixes grids by their real values; the target's may not.
+            if self._can_adopt(op, tensor, anchor[2]):
+                self.groups.union(a_node, node)
+            else:
+                self.port_nodes[key] = a_node
+        elif self._shifts_alike(tensor, anchor[2]):
+            self.groups.union(a_node, node)
+        else:
+            self.plan.findings.append(
+                Finding(
+                    "error", self.subgraph.label(op), "tied-grids",
+                    f"{tensor.label()} and {anchor[2].label()} have different scales or zero points, "
+                    "which its kernel ignores", "equal ones", "the model was not quantized consistently",
+                )
+            )  # fmt: skip
+
+    @staticmethod
+    def _requantizes(operand, dtype: str) -> bool:
+        return operand.tie_dtypes is not None and dtype not in operand.tie_dtypes
+
+    @staticmethod
+    def _shifts_alike(a: Tensor, b: Tensor) -> bool:
+        """Grids that differ by float noise only: raw copies between them were meant as equal."""
+        return (
+            a.dtype == b.dtype
+            and a.qparams.zero_point == b.qparams.zero_point
+            and abs(a.qparams.scale - b.qparams.scale) <= 1e-3 * b.qparams.scale
+        )
+
+    def _can_adopt(self, op: Operator, tensor: Tensor, anchor: Tensor) -> bool:
+        """Whether a tensor may be produced on the anchor's grid right away: only this operator
+        reads it, its producer rescales freely, and the anchor's range lies within its own."""
+        producer = self.producers.get(tensor.index)
+        spec = spec_of(producer) if producer is not None else None
+        readers = self.consumers.get(tensor.index, ())
+        if (
+            spec is None
+            or len(readers) != 1
+            or tensor.index in self.subgraph.outputs
+            or self.domains.get(producer.index) != self.domains[op.index]
+        ):
+            return False
+        operand = spec.output(producer.outputs.index(tensor.index))
+        if operand is None or operand.tie or operand.fixed or operand.pinned:
+            return False
+        low, high = grid.real_range(anchor.type)
+        own_low, own_high = grid.real_range(tensor.type)
+        slack = anchor.qparams.scale / 2
+        return low >= own_low - slack and high <= own_high + slack
+
+    # --- types ---------------------------------------------------------------------------------
+
+    def _types(self) -> dict[Node, TensorType]:
+        """The grid of every group, by representative; scheme grids first, since fences follow them."""
+        sets = list(self.groups.sets())
+        types: dict[Node, TensorType] = {}
+        by_tensor: dict[int, TensorType] = {}
+        for kind in ("pinned", "scheme", "fence"):
+            for root, members in sets:
+                if root[1].kind != kind:
+                    continue
+                types[root] = self._type_of(members, root[1], by_tensor)
+                if kind == "scheme":
+                    by_tensor.update({tensor: types[root] for tensor, _ in members})
+        return types
+
+    def _type_of(self, members: list[Node], domain: Domain, by_tensor: dict) -> TensorType:
+        tensors = [self.subgraph.tensors[t] for t, _ in members]
+        lead = next((t for t in tensors if not t.is_constant), tensors[0])
+        if domain.kind == "pinned":
+            return lead.type
+        fixed = next((self.fixed[m] for m in members if m in self.fixed), None)
+        if fixed is not None:
+            return self._fixed_type(domain, fixed, tensors)
+        if domain.kind == "fence":
+            for tensor in tensors:
+                near = grid.shifted(by_tensor.get(tensor.index, tensor.type), domain.law.dtype)
+                if near is not None:
+                    return near
+        folded = self._folded(tensors, domain)
+        if folded is not None:
+            return folded
+        intervals = [
+            source_interval(self.subgraph, t, self.producers.get(t.index)) for t in tensors
+        ]
+        return grid.fit(
+            lead.type, domain.law, min(i[0] for i in intervals), max(i[1] for i in intervals)
+        )
+
+    def _folded(self, tensors: list[Tensor], domain: Domain) -> TensorType | None:
+        """The source's own grid with the zero point that the law asks for, where it may be folded."""
+        law, lead = domain.law, tensors[0]
+        if not self.fold or domain != self.default or law.zero_point == "any" or law.scale != "any":
+            return None
+        near = grid.shifted(lead.type, law.dtype)
+        indices = {t.index for t in tensors}
+        if near is None or near.qparams.zero_point == law.zero_point:
+            return None
+        if not self._at_home(indices, domain) or not folding.may_fold(
+            self.subgraph, indices, self.producers, self.consumers
+        ):
+            return None
+        scale = near.qparams.scale
+        offset = scale * (near.qparams.zero_point - law.zero_point)
+        self.plan.offsets.update(dict.fromkeys(sorted(indices), offset))
+        return TensorType(law.dtype, QParams((scale,), (law.zero_point,)))
+
+    def _at_home(self, indices: set[int], domain: Domain) -> bool:
+        """Whether every operator around these tensors follows the same law."""
+        around = [op for t in indices for op, _ in self.consumers.get(t, ())]
+        around += [self.producers[t] for t in indices if t in self.producers]
+        return all(self.domains.get(op.index) == domain for op in around)
+
+    def _fixed_type(
+        self, domain: Domain, fixed: tuple[float, int], tensors: list[Tensor]
+    ) -> TensorType:
+        prescribed = TensorType(domain.law.dtype, QParams.of(*fixed))
+        if domain.kind == "scheme" and not grid.is_legal(prescribed, domain.law):
+            refuse = self.scheme.operators.runtime_fixed == "refuse"
+            self.plan.findings.append(
+                Finding(
+                    "error" if refuse else "exception", tensors[0].label(), "runtime-fixed",
+                    f"TFLite fixes scale {prescribed.qparams.scale:.9g}, zero point "
+                    f"{prescribed.qparams.zero_point}", f"zero point {domain.law.zero_point}, "
+                    f"scale {domain.law.scale}",
+                )
+            )  # fmt: skip
+        return prescribed
+
+    # --- homes and ports -----------------------------------------------------------------------
+
+    def _homes(self, ported: list, types: dict[Node, TensorType]) -> None:
+        def type_at(node: Node) -> TensorType:
+            return types[self.groups.find(node)]
+
+        plan = self.plan
+        quantized = {
+            tensor for _, _, ports in ported for _, _, t, _ in ports for tensor in (t.index,)
+        }
+        border = {t for t in (*self.subgraph.inputs, *self.subgraph.outputs)}
+        for index in sorted(quantized | border):
+            tensor = self.subgraph.tensors[index]
+            if not tensor.is_quantized_activation:
+                continue
+            if index in self.producers and self.producers[index].index not in self.domains:
+                continue
+            plan.home[index] = type_at(self._home_node(index))
+        for op, _, ports in ported:
+            for side, position, tensor, _ in ports:
+                want = type_at(self.port_nodes[op.index, side, position])
+                if want != plan.home[tensor.index]:
+                    plan.ports[op.index, side, position] = want
+        for index in self.subgraph.outputs:
+            if index in plan.home:
+                want = type_at((index, self._border_domain(index)))
+                if want != plan.home[index]:
+                    plan.outputs[index] = want
+
+    # --- clamps --------------------------------------------------------------------------------
+
+    def _restore_clamps(self, op: Operator, spec: OpSpec | None, ports: list) -> None:
+        """Fuse the clamp that the source's saturation made, where the new grid ends elsewhere."""
+        if spec is None or spec.movement or self.domains[op.index].kind == "pinned":
+            return
+        for side, position, tensor, operand in ports:
+            if side == "in" or operand.fixed:
+                continue
+            if operand.tie and tensor.index not in self.plan.offsets:
+                continue
+            new = self.plan.at(op.index, side, position, tensor.index)
+            fused = op.option("fused_activation_function", "NONE")
+            if tensor.index in self.plan.offsets:
+                # The saturation is the clamp; a fused one would cut at the shifted zero.
+                if fused != "NONE":
+                    self.plan.activation[op.index] = "NONE"
+                continue
+            restored = clamps.restore(tensor.type, fused, new, spec.activations)
+            if restored.activation != fused and spec.activations:
+                self.plan.activation[op.index] = restored.activation
+            if not restored.kept:
+                self.plan.lost_clamps[op.index] = restored
+
+
+def plan(
+    subgraph: Subgraph,
+    scheme: Scheme,
+    *,
+    keep_io: bool = False,
+    keep_unknown: bool = False,
+    fold: bool = True,
+) -> Plan:
+    """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding.
+
+    Nothing is raised: what cannot be done is an "error" among the plan's findings.
+    """
+    return Planner(subgraph, scheme, keep_io, keep_unknown, fold).run()
+
+
+def stored_hits(values: np.ndarray, dtype: str) -> tuple[int, int]:
+    """How many stored integers sit at the least and at the greatest value of their type."""
+    least, greatest = RANGES[dtype]
+    return int((values == least).sum()), int((values == greatest).sum())
+
+
+__all__ = ["ACTIVATION_DTYPES", "Plan", "Planner", "plan", "source_interval", "stored_hits"]
