@@ -1,0 +1,7 @@
+"""Means and covariances of what weighted operators read: measured on samples, or estimated without."""
+
+from __future__ import annotations
+
+from tflite_requant.statistics.measure import Statistics, measure
+
+__all__ = ["Statistics", "measure"]

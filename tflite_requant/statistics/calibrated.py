@@ -1,0 +1,216 @@
+"""Moments measured on samples: exact integer sums over what the interpreter computes, streamed.
+
+Sums of stored integers and of their products are exact whatever the order (float64 BLAS below 2^53),
+so the result does not depend on batching, threads or CPU. Of large feature maps a fixed number of
+output positions a sample enters the covariance; means and hit rates count all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tflite_requant.catalog import spec_of
+from tflite_requant.correction.moments import Moments
+from tflite_requant.errors import SampleError
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.model import Model, Operator, QArray, Subgraph
+from tflite_requant.model.dtypes import RANGES
+from tflite_requant.planning.domains import is_weighted
+from tflite_requant.statistics.measure import Statistics
+from tflite_requant.statistics.prior import prior_moments
+from tflite_requant.statistics.taps import Window, window
+
+ROWS = 512  # output positions of a sample that enter a convolution's covariance
+DEPTHWISE_ROWS = 256
+MAX_COVARIANCE = 1600  # inputs of one output channel, above which only variances are kept
+
+
+class Sums:
+    """Running sums of what one weighted operator reads, in centred stored integers."""
+
+    def __init__(self, op: Operator, x_position: int, w_shape: tuple[int, ...]) -> None:
+        self.op, self.x_position, self.w_shape = op, x_position, w_shape
+        self.scale = 0.0
+        self.mean_sum: np.ndarray | int = 0
+        self.mean_count = 0
+        self.row_sum: np.ndarray | int = 0
+        self.product_sum: np.ndarray | int = 0
+        self.rows = 0
+        self.samples = 0
+
+    def add(self, x: QArray, y_shape: tuple[int, ...]) -> None:
+        """Count one run's input [N, ...]."""
+        self.scale = x.scale
+        centred = x.integers.astype(np.int32) - np.int32(x.zero_point)
+        if self.op.opcode == "FULLY_CONNECTED":
+            self._add_rows(centred.reshape(-1, self.w_shape[-1])[None].astype(np.float64), True)
+        elif self.op.opcode == "TRANSPOSE_CONV":
+            self._add_scattered(centred, y_shape)
+        else:
+            view = window(self.op, centred.shape, self.w_shape, y_shape)
+            self._add_means(centred, view)
+            self._add_patches(centred, view)
+        self.samples += 1
+
+    def _add_means(self, x: np.ndarray, view: Window) -> None:
+        sums = [x[:, r, c].sum(axis=(0, 1, 2), dtype=np.int64) for _, _, r, c in view.taps()]
+        self.mean_sum = self.mean_sum + np.stack(sums)
+        self.mean_count += x.shape[0] * view.out[0] * view.out[1]
+
+    def _add_patches(self, x: np.ndarray, view: Window) -> None:
+        depthwise = self.op.opcode == "DEPTHWISE_CONV_2D"
+        patches = self._patches(x, view, DEPTHWISE_ROWS if depthwise else ROWS)
+        rows, taps, channels = patches.shape
+        if depthwise:
+            self._add_rows(np.ascontiguousarray(patches.transpose(2, 0, 1)), False)
+            return
+        per_filter = self.w_shape[-1]
+        grouped = patches.reshape(rows, taps, channels // per_filter, per_filter)
+        self._add_rows(
+            np.ascontiguousarray(grouped.transpose(2, 0, 1, 3)).reshape(
+                -1, rows, taps * per_filter
+            ),
+            False,
+        )
+
+    def _patches(self, x: np.ndarray, view: Window, limit: int) -> np.ndarray:
+        """Some output positions' inputs, float64 [rows, taps, channels], zeros beyond the border."""
+        total = x.shape[0] * view.out[0] * view.out[1]
+        count = min(total, limit)
+        step = max(total // count, 1)
+        chosen = np.arange(count, dtype=np.int64) * total // count + (self.samples * 7) % step
+        batch, place = np.divmod(np.minimum(chosen, total - 1), view.out[0] * view.out[1])
+        row, column = np.divmod(place, view.out[1])
+        found = np.empty((count, view.filter[0] * view.filter[1], x.shape[3]))
+        for ky in range(view.filter[0]):
+            for kx in range(view.filter[1]):
+                y = row * view.stride[0] + ky * view.dilation[0] - view.before[0]
+                z = column * view.stride[1] + kx * view.dilation[1] - view.before[1]
+                inside = (y >= 0) & (y < view.size[0]) & (z >= 0) & (z < view.size[1])
+                tap = x[batch, np.clip(y, 0, view.size[0] - 1), np.clip(z, 0, view.size[1] - 1)]
+                found[:, ky * view.filter[1] + kx] = tap * inside[:, None]
+        return found
+
+    def _add_scattered(self, x: np.ndarray, y_shape: tuple[int, ...]) -> None:
+        """TRANSPOSE_CONV: every tap meets every input, spread over the larger output."""
+        channels, taps = x.shape[-1], self.w_shape[1] * self.w_shape[2]
+        share = min(1.0, x.shape[1] * x.shape[2] / (y_shape[1] * y_shape[2]))
+        flat = x.reshape(-1, channels).astype(np.int64)
+        self.mean_sum = self.mean_sum + np.tile(flat.sum(axis=0), taps)[None] * share
+        self.mean_count += len(flat)
+        self.row_sum = self.row_sum + np.tile(flat.sum(axis=0), taps)[None]
+        self.product_sum = self.product_sum + np.tile((flat * flat).sum(axis=0), taps)[None]
+        self.rows += len(flat)
+
+    def _add_rows(self, rows: np.ndarray, means_too: bool) -> None:
+        """rows: float64 integers [G, rows, K]."""
+        self.row_sum = self.row_sum + rows.sum(axis=1)
+        if rows.shape[2] <= MAX_COVARIANCE:
+            self.product_sum = self.product_sum + np.matmul(rows.transpose(0, 2, 1), rows)
+        else:
+            self.product_sum = self.product_sum + (rows * rows).sum(axis=1)
+        self.rows += rows.shape[1]
+        if means_too:
+            self.mean_sum = self.mean_sum + rows.sum(axis=1)
+            self.mean_count += rows.shape[1]
+
+    def moments(self) -> Moments:
+        """What the sums say, in real units."""
+        centre = self.row_sum / self.rows
+        second = self.product_sum / self.rows
+        if second.ndim == 3:
+            covariance = second - centre[:, :, None] * centre[:, None, :]
+        else:
+            covariance = second - centre * centre
+        return Moments(self._mean() * self.scale, covariance * self.scale**2, self.rows)
+
+    def _mean(self) -> np.ndarray:
+        mean = self.mean_sum / self.mean_count
+        if self.op.opcode in ("FULLY_CONNECTED", "TRANSPOSE_CONV"):
+            return mean
+        if self.op.opcode == "DEPTHWISE_CONV_2D":
+            return mean.T
+        taps, channels = mean.shape
+        per_filter = self.w_shape[-1]
+        grouped = mean.reshape(taps, channels // per_filter, per_filter).transpose(1, 0, 2)
+        return grouped.reshape(channels // per_filter, taps * per_filter)
+
+
+class Collector:
+    """Listens to an interpreter and keeps the sums of every weighted operator."""
+
+    def __init__(self, model: Model) -> None:
+        self.sums: dict[tuple[int, int], Sums] = {}
+        self.stored: dict[tuple[int, int], np.ndarray] = {}
+        for subgraph, op in model.operators():
+            spec = spec_of(op)
+            if not is_weighted(spec):
+                continue
+            roles = {o.role: i for i, o in enumerate(spec.inputs)}
+            x, w = (op.input(roles[r]) for r in ("activation", "weights"))
+            tensors = subgraph.tensors
+            if tensors[x].is_quantized_activation and tensors[w].is_constant:
+                self.sums[subgraph.index, op.index] = Sums(
+                    op, roles["activation"], tensors[w].shape
+                )
+
+    def __call__(self, subgraph: Subgraph, op: Operator, inputs: Any, outputs: Any) -> None:
+        """One operator ran."""
+        sums = self.sums.get((subgraph.index, op.index))
+        if sums is not None:
+            sums.add(inputs[sums.x_position], outputs[0].shape)
+        for index, values in zip(op.outputs, outputs, strict=False):
+            tensor = subgraph.tensors[index]
+            if index >= 0 and tensor.is_quantized_activation:
+                low, high = RANGES[tensor.dtype]
+                count = [(values == low).sum(), (values == high).sum(), values.size]
+                key = (subgraph.index, index)
+                self.stored[key] = self.stored.get(key, np.zeros(3, np.int64)) + count
+
+    def hits(self) -> dict[tuple[int, int], tuple[float, float]]:
+        """Shares of values at the least and at the greatest stored integer."""
+        return {k: (float(n[0] / n[2]), float(n[1] / n[2])) for k, n in self.stored.items()}
+
+
+def calibrate(
+    model: Model, samples: np.ndarray | Iterable, *, progress: bool = False
+) -> Statistics:
+    """Run the samples through the model and keep moments; operators that no sample reaches keep
+    the data-free estimate. Raises SampleError where samples do not fit, or there are none."""
+    interpreter, collector = Interpreter(model), Collector(model)
+    count = 0
+    for sample in _shown(samples, progress):
+        interpreter.run(_inputs(model, sample), on_operator=collector)
+        count += 1
+    if not count:
+        raise SampleError("no calibration samples: need at least one")
+    moments = prior_moments(model)
+    moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
+    return Statistics(moments, collector.hits(), f"{count} calibration samples")
+
+
+def _shown(samples: np.ndarray | Iterable, progress: bool) -> Iterable:
+    if not progress or not sys.stderr.isatty():
+        return samples
+    from tqdm import tqdm
+
+    return tqdm(samples, desc="calibrating", unit="sample", leave=False)
+
+
+def _inputs(model: Model, sample: Any) -> Any:
+    """A sample as the interpreter takes it, with the batch dimension that it may lack."""
+    if isinstance(sample, Mapping):
+        shapes = {t.name: t.shape for t in model.inputs}
+        return {n: _batched(np.asarray(a), shapes.get(n, ())) for n, a in sample.items()}
+    if isinstance(sample, (tuple, list)):
+        shapes = [t.shape for t in model.inputs]
+        return [_batched(np.asarray(a), s) for a, s in zip(sample, shapes, strict=False)]
+    return [_batched(np.asarray(sample), model.inputs[0].shape)]
+
+
+def _batched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return array[None] if array.ndim + 1 == len(shape) and shape[:1] == (1,) else array
