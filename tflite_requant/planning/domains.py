@@ -115,14 +115,14 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
         if dtype in spec.dtypes:
             findings.append(
                 Finding(
-                    "exception", where, "no-kernel", f"the runtime has no {law.dtype} kernel",
+                    "exception", where, "operator-dtype", f"the runtime has no {law.dtype} kernel",
                     law.dtype, f"computed in {dtype} between QUANTIZE operators",
                 )
             )  # fmt: skip
             return Domain("fence", ActivationLaw(dtype))
     findings.append(
         Finding(
-            "error", where, "no-kernel", f"kernels exist for {', '.join(spec.dtypes)} only", law.dtype,
+            "error", where, "operator-dtype", f"kernels exist for {', '.join(spec.dtypes)} only", law.dtype,
             "use a scheme of one of these types, or an [[override]]",
         )
     )  # fmt: skip
@@ -131,7 +131,7 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
 
 def _unknown(where: str, op: Operator) -> Finding:
     return Finding(
-        "error", where, "operator", f"{op.name} is not in the operator catalog",
+        "error", where, "operator-unknown", f"{op.name} is not in the operator catalog",
         "an operator that docs/operators.md lists",
         "--keep-unknown leaves it on its old quantization, between QUANTIZE operators",
     )  # fmt: skip
@@ -149,7 +149,7 @@ def _unusable(subgraph, op, spec, ports, where) -> list[Finding]:
         bad = [s for s in tensor.qparams.scales if not (s > 0 and s < float("inf"))]
         if bad:
             findings.append(
-                Finding("error", where, "scale", f"{tensor.label()} has scale {bad[0]}",
+                Finding("error", where, "scale-positive", f"{tensor.label()} has scale {bad[0]}",
                         "a positive finite number", "the model is damaged")
             )  # fmt: skip
     if is_weighted(spec):
@@ -167,7 +167,7 @@ def _unusable(subgraph, op, spec, ports, where) -> list[Finding]:
             )
         elif any(not (s > 0 and s < float("inf")) for s in weights.qparams.scales):
             findings.append(
-                Finding("error", where, "scale", f"{weights.label()} has a scale that is not positive",
+                Finding("error", where, "scale-positive", f"{weights.label()} has a scale that is not positive",
                         "positive finite scales", "the model is damaged")
             )  # fmt: skip
     return findings

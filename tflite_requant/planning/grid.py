@@ -77,7 +77,8 @@ def fit(source: TensorType, law: ActivationLaw, low: float, high: float) -> Tens
     least, greatest = RANGES[law.dtype]
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
-        return _grid(law, source.qparams.scale, 0 if law.zero_point == "any" else law.zero_point)
+        zero = 0 if law.zero_point == "any" else law.zero_point
+        return _grid(law, _allowed(law, source.qparams.scale), zero)
     if law.zero_point == "any":
         scale = _allowed(law, (high - low) / (greatest - least))
         zero = int(np.clip(math.floor(least - low / scale + 0.5), least, greatest))

@@ -175,7 +175,7 @@ class Planner:
         else:
             self.plan.findings.append(
                 Finding(
-                    "error", self.subgraph.label(op), "tied-grids",
+                    "error", self.subgraph.label(op), "tie",
                     f"{tensor.label()} and {anchor[2].label()} have different scales or zero points, "
                     "which its kernel ignores", "equal ones", "the model was not quantized consistently",
                 )
@@ -286,7 +286,7 @@ class Planner:
             refuse = self.scheme.operators.runtime_fixed == "refuse"
             self.plan.findings.append(
                 Finding(
-                    "error" if refuse else "exception", tensors[0].label(), "runtime-fixed",
+                    "error" if refuse else "exception", tensors[0].label(), "fixed-output",
                     f"TFLite fixes scale {prescribed.qparams.scale:.9g}, zero point "
                     f"{prescribed.qparams.zero_point}", f"zero point {domain.law.zero_point}, "
                     f"scale {domain.law.scale}",

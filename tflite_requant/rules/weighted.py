@@ -145,7 +145,9 @@ def rewrite(
     reach = np.abs(bias) + abs(operands.output_offset)
     reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
     floor = np.minimum(reach / (input_scale * 2.0 ** (bits - HEADROOM_BITS)), cap)
-    if corrections.exact_grid and is_legal(operands.weights, dtype, law, axis):
+    same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
+    roomy = same_input or bool((source.scale >= floor).all())
+    if corrections.exact_grid and roomy and is_legal(operands.weights, dtype, law, axis):
         fit = _kept(operands.weights, source, axis)
     else:
         grid = weights.Grid(

@@ -1,0 +1,101 @@
+"""What became of each operator and tensor: the report's rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tflite_requant.catalog import spec_of
+from tflite_requant.model import Model, Operator
+from tflite_requant.outcome import OperatorOutcome, TensorOutcome
+from tflite_requant.planning import Plan, identity
+from tflite_requant.planning.domains import activation_ports, is_weighted
+from tflite_requant.planning.grid import same_integers
+from tflite_requant.rewrite import SubgraphRewrite
+from tflite_requant.statistics import Statistics
+
+
+def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
+    """A row for every planned tensor."""
+    rows = []
+    for index, new in sorted(plan.home.items()):
+        old = plan.subgraph.tensors[index]
+        kept = "regridded"
+        if index in plan.offsets:
+            kept = "relabelled"
+        elif new == old.type:
+            kept = "identical"
+        elif not old.qparams.per_axis and same_integers(old.type, new):
+            kept = "shifted"
+        rows.append(
+            TensorOutcome(
+                plan.subgraph.index, index, old.name, old.dtype,
+                float(np.max(old.qparams.scale)), int(np.max(old.qparams.zero_point)),
+                new.dtype, new.qparams.scale, new.qparams.zero_point, kept,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def operator_outcomes(
+    model: Model, new: Model, plan: Plan, done: SubgraphRewrite, known: Statistics
+) -> list[OperatorOutcome]:
+    """A row for every planned operator of one subgraph."""
+    rows = []
+    for op in plan.subgraph.operators:
+        if op.index in plan.domains:
+            rows.append(_outcome(plan, op, done, known))
+    return rows
+
+
+def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics) -> OperatorOutcome:
+    spec, rewritten = spec_of(op), done.weighted.get(op.index)
+    facts: dict = {}
+    output = op.outputs[0] if op.outputs and op.outputs[0] >= 0 else None
+    step = plan.home[output].qparams.scale if output in plan.home else math.inf
+    if rewritten is not None:
+        size = rewritten.weights.integers.size
+        per_channel = size // len(rewritten.exact)
+        scales = np.array(rewritten.weights.qparams.scales)
+        x = op.input(next(i for i, o in enumerate(spec.inputs) if o.role == "activation"))
+        x_scale = plan.at(op.index, "in", op.inputs.index(x), x).qparams.scale
+        y_scale = plan.at(op.index, "out", 0, output).qparams.scale
+        _, exponents = np.frexp(x_scale * scales / y_scale)
+        facts = {
+            "channels": len(rewritten.exact),
+            "exact_channels": int(rewritten.exact.sum()),
+            "weights": size,
+            "exact_weights": int(rewritten.exact.sum()) * per_channel,
+            "folded": float(np.max(np.abs(rewritten.moved), initial=0.0)) / step,
+            "shifts": (int(exponents.min()), int(exponents.max())),
+        }
+    lost = plan.lost_clamps.get(op.index)
+    if lost is not None:
+        facts["clamp_lost"] = (lost.low_lost / step, lost.high_lost / step)
+        facts["clamp_hits"] = known.hits.get((plan.subgraph.index, output))
+    return OperatorOutcome(
+        subgraph=plan.subgraph.index,
+        index=op.index,
+        name=op.name,
+        label=plan.subgraph.label(op),
+        exactness=_exactness(plan, op, spec, rewritten),
+        **facts,
+    )
+
+
+def _exactness(plan: Plan, op: Operator, spec, rewritten) -> str:
+    ports = activation_ports(plan.subgraph, op, spec)
+    for side, position, tensor, _ in ports:
+        new = plan.at(op.index, side, position, tensor.index)
+        if tensor.qparams.per_axis or not same_integers(tensor.type, new):
+            return "approximated"
+    if is_weighted(spec) and (
+        rewritten is None or not rewritten.exact.all() or rewritten.clipped_bias
+    ):
+        return "approximated" if plan.domains[op.index].kind != "pinned" else "bit-identical"
+    if op.index in plan.lost_clamps:
+        return "approximated"
+    return (
+        "bit-identical" if identity.same_for_all_inputs(plan, op, spec, rewritten) else "grid-exact"
+    )

@@ -1,0 +1,252 @@
+"""The pipeline: screen, plan, measure, rewrite, remember. The source model is never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tflite_requant import statistics
+from tflite_requant.catalog import min_runtime_version
+from tflite_requant.describe import operator_outcomes, tensor_outcomes
+from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError
+from tflite_requant.model import Edit, Model
+from tflite_requant.outcome import Report
+from tflite_requant.planning import Plan, plan
+from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
+from tflite_requant.rewrite import Rewriter, SubgraphRewrite
+from tflite_requant.rules.weighted import Corrections
+from tflite_requant.schemes import Scheme, load_scheme
+from tflite_requant.version import VERSION
+
+METADATA_NAME = "tflite_requant"
+MIN_RUNTIME = "min_runtime_version"
+CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to requantize. The defaults are what measures best without being asked.
+
+    keep_io:      graph inputs and outputs keep their type and quantization (QUANTIZE at the border).
+    keep_unknown: operators outside the catalog stay on their old quantization, fenced by QUANTIZE.
+    strict_meaning: every intermediate tensor keeps its real value (no zero-point folding).
+    clamps:       "fused": restore old clamps where a fused activation or the new range can;
+                  "exact": also insert MINIMUM and MAXIMUM where neither can.
+    correction:   which of CORRECTIONS are on.
+    seed:         of everything random (synthetic calibration).
+    """
+
+    keep_io: bool = False
+    keep_unknown: bool = False
+    strict_meaning: bool = False
+    clamps: str = "fused"
+    correction: tuple[str, ...] = CORRECTIONS
+    seed: int = 0
+    progress: bool = field(default=False, compare=False)
+
+    def corrections(self) -> Corrections:
+        """The switches that the weighted rule takes."""
+        on = set(self.correction)
+        return Corrections(
+            exact_grid="exact-grid" in on,
+            search="scale-search" in on,
+            compensate="error-compensation" in on,
+            fold="bias-folding" in on,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The new model and what was done."""
+
+    model: Model
+    report: Report
+
+
+def screen(model: Model) -> None:
+    """Refuse files that hold nothing to requantize. Raises NotQuantizedError with one line."""
+    for _, op in model.operators():
+        compiled = ACCELERATOR_OPERATORS.get(op.name)
+        if compiled:
+            raise NotQuantizedError(
+                f"this is {compiled} (custom operator {op.name}); "
+                "requantize the model it was compiled from"
+            )
+    tensors = [t for s in model.subgraphs for t in s.tensors]
+    if not any(t.is_quantized_activation and not t.is_constant for t in tensors):
+        weights = any(t.qparams is not None and t.is_constant for t in tensors)
+        found = "only its weights are quantized" if weights else "it is a float model"
+        raise NotQuantizedError(
+            f"not a quantized model: {found}; quantize its activations to uint8, int8 or int16 first"
+        )
+
+
+def check_constants(model: Model) -> None:
+    """Refuse constants that are shorter or longer than their shapes. Raises FormatError, all findings."""
+    problems = []
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            if tensor.qparams is not None and tensor.is_constant:
+                try:
+                    tensor.array()
+                except ValueError as error:
+                    problems.append(
+                        Finding("error", tensor.label(), "constant-size", f"its buffer has {error}",
+                                "", "the file is damaged; convert it again")
+                    )  # fmt: skip
+    if problems:
+        first = problems[0].line()
+        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise FormatError(first + more, findings=tuple(problems))
+
+
+def make_plans(model: Model, scheme: Scheme, options: Options) -> dict[int, Plan]:
+    """A plan for every subgraph that is not run by another one.
+
+    Raises RefusedError with every error of every subgraph.
+    """
+    called = called_subgraphs(model)
+    plans = {
+        s.index: plan(
+            s,
+            scheme,
+            keep_io=options.keep_io,
+            keep_unknown=options.keep_unknown,
+            fold=not options.strict_meaning,
+        )
+        for s in model.subgraphs
+        if s.index not in called
+    }
+    errors = [f for p in plans.values() for f in p.findings if f.severity == "error"]
+    if errors:
+        raise RefusedError(
+            f"cannot be put on scheme {scheme.name}: {_count(errors)}", tuple(errors)
+        )
+    return plans
+
+
+def _count(findings: list[Finding]) -> str:
+    return "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+
+
+def requantize(
+    model: Model,
+    scheme: Scheme | str,
+    calibration: np.ndarray | Iterable | str | None = None,
+    options: Options | None = None,
+) -> Result:
+    """Put a model on a scheme.
+
+    calibration: samples on axis 0, or any iterable of samples (an array, or a tuple of arrays for
+    several inputs); integers of the input's dtype are stored integers, floats real values. None or
+    "prior": the data-free estimate.
+
+    Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError.
+    """
+    scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
+    options = options or Options()
+    screen(model)
+    check_constants(model)
+    plans = make_plans(model, scheme, options)
+    known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
+    edit = Edit(model)
+    done: dict[int, SubgraphRewrite] = {}
+    for index, one in plans.items():
+        moments = {op: m for (s, op), m in known.moments.items() if s == index}
+        rewriter = Rewriter(
+            edit, one, scheme, moments, options.corrections(), options.clamps == "exact"
+        )
+        done[index] = rewriter.run()
+    changed = edit.is_changed
+    new = model
+    if changed:
+        _remember(edit, model, scheme, plans)
+        new = edit.commit()
+    return Result(new, _report(model, new, scheme, options, plans, done, known, changed))
+
+
+def _remember(edit: Edit, model: Model, scheme: Scheme, plans: dict[int, Plan]) -> None:
+    """The metadata by which later commands know what this model is."""
+    entry = {
+        "format": 1,
+        "tool": f"tflite_requant {VERSION}",
+        "scheme": scheme.name,
+        "arithmetic": scheme.arithmetic,
+        "source_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
+        "source_tensors": [len(s.tensors) for s in model.subgraphs],
+        "relabelled": [
+            {"subgraph": s, "tensor": t, "scale": p.home[t].qparams.scale, "offset": offset}
+            for s, p in plans.items()
+            for t, offset in sorted(p.offsets.items())
+        ],
+    }
+    edit.set_metadata(
+        METADATA_NAME, json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
+    )
+    old = model.metadata_bytes(MIN_RUNTIME)
+    if old is not None:
+        kinds = [(op.opcode, op.version) for s in edit.subgraphs for op in s.operators_in_order()]
+        version = min_runtime_version(kinds)
+        if version is not None:
+            edit.set_metadata(MIN_RUNTIME, version.encode().ljust(len(old), b"\0"))
+
+
+def memory_of(model: Model) -> dict | None:
+    """What the model's `tflite_requant` metadata says, or None for a model of another origin."""
+    data = model.metadata_bytes(METADATA_NAME)
+    if data is None:
+        return None
+    try:
+        entry = json.loads(data)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _report(model, new, scheme, options, plans, done, known, changed) -> Report:
+    findings = [f for p in plans.values() for f in p.findings]
+    findings += [f for d in done.values() for f in d.findings]
+    operators = tuple(
+        o for i, p in plans.items() for o in operator_outcomes(model, new, p, done[i], known)
+    )
+    findings += [f for o in operators for f in _lost_clamp(o, options)]
+    source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
+    return Report(
+        scheme=scheme.name,
+        summary=scheme.summary,
+        arithmetic=scheme.arithmetic,
+        data=known.origin,
+        changed=changed,
+        operators=operators,
+        tensors=tuple(o for p in plans.values() for o in tensor_outcomes(p)),
+        findings=tuple(findings),
+        inserted=tuple(line for d in done.values() for line in d.inserted),
+        source_sha256=hashlib.sha256(source_bytes).hexdigest(),
+        result_sha256=hashlib.sha256(result_bytes).hexdigest(),
+        source_bytes=len(source_bytes),
+        result_bytes=len(result_bytes),
+        corrections=options.correction,
+    )
+
+
+def _lost_clamp(outcome, options: Options) -> list[Finding]:
+    if outcome.clamp_lost is None or options.clamps == "exact":
+        return []
+    below, above = outcome.clamp_lost
+    sides = [
+        f"{steps:.0f} steps {side}" for steps, side in ((below, "below"), (above, "above")) if steps
+    ]
+    hits = ""
+    if outcome.clamp_hits is not None:
+        low, high = outcome.clamp_hits
+        rates = [f"{r:.3%}" for r, lost in ((low, below), (high, above)) if lost]
+        hits = f", reached by {' and '.join(rates)} of the samples' values"
+    return [
+        Finding("note", outcome.label, "clamp",
+                f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",
+                "", "--clamps exact restores it")
+    ]  # fmt: skip
