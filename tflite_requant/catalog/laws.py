@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tflite_requant.catalog import kernel_laws, tensor_laws
+from tflite_requant.catalog import kernel_laws, scheme_laws, tensor_laws
 from tflite_requant.catalog.spec import Law
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (*tensor_laws.LAWS, *kernel_laws.LAWS)}
+    {law.name: law for law in (*tensor_laws.LAWS, *kernel_laws.LAWS, *scheme_laws.LAWS)}
 )

@@ -1,0 +1,84 @@
+"""Laws that schemes make, and those that a model must keep before any scheme can be applied."""
+
+from __future__ import annotations
+
+from tflite_requant.catalog.spec import Law
+
+LAWS = (
+    Law(
+        "activation-dtype",
+        "Activations are of the type that the scheme names.",
+        "The scheme, [activations] dtype",
+    ),
+    Law(
+        "activation-zero-point",
+        "Activations have the zero point that the scheme names.",
+        "The scheme, [activations] zero_point",
+    ),
+    Law(
+        "activation-scale",
+        "Activation scales are of the kind that the scheme names; a power of two is 2**k exactly.",
+        "The scheme, [activations] scale",
+    ),
+    Law(
+        "activation-granularity",
+        "An activation has one scale and one zero point; no kernel reads more.",
+        "TFLite 8-bit quantization specification",
+    ),
+    Law(
+        "weights-dtype",
+        "Weights are of the type that the scheme names.",
+        "The scheme, [weights] dtype",
+    ),
+    Law(
+        "weights-range",
+        "Stored weights lie in the range that the scheme names.",
+        "The scheme, [weights] range",
+    ),
+    Law(
+        "weights-zero-point",
+        "Weights have the zero point that the scheme names.",
+        "The scheme, [weights] zero_point",
+    ),
+    Law(
+        "weights-scale",
+        "Weight scales are of the kind that the scheme names; a power of two is 2**k exactly.",
+        "The scheme, [weights] scale",
+    ),
+    Law(
+        "weights-granularity",
+        "Weights have as many scales as the scheme permits: one, or one per output channel.",
+        "The scheme, [weights] granularity",
+    ),
+    Law(
+        "accumulator-width",
+        "The largest sum that input range, weights and bias can reach fits the accumulator. Proven "
+        "from the stored weights: |bias| + sum |w| * max |x - z|.",
+        "The scheme, [accumulator] bits",
+    ),
+    Law(
+        "rescale-shift",
+        "The shift of every multiplier lies in what the hardware's output stage can do.",
+        "The scheme, [rescale] shift",
+    ),
+    Law(
+        "operator-allowed",
+        "The scheme lists the operators that the hardware runs; others are refused.",
+        "The scheme, [operators] allow",
+    ),
+    Law(
+        "constant-weights",
+        "Weights are constants with a scale; computed weights have no data to requantize.",
+        "This package",
+    ),
+    Law(
+        "constant-size",
+        "A constant's buffer has exactly the bytes that its type and shape ask for.",
+        "LiteRT tflite/core/subgraph.cc",
+    ),
+    Law(
+        "index",
+        "Every index in the file points at something that exists.",
+        "TFLite file format",
+    ),
+)
