@@ -1,0 +1,50 @@
+"""Documents that state facts are compared with what they state."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tflite_requant.schemes import load_scheme, parse_scheme, preset_names
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMES = (ROOT / "docs" / "schemes.md").read_text("utf-8")
+BLOCKS = re.findall(r"```toml\n(.*?)```", SCHEMES, re.DOTALL)
+
+
+def test_operators_page_is_what_the_catalog_says():
+    tool = ROOT / "tools" / "generate_operators_doc"
+    run = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_every_scheme_of_the_schemes_page_loads(block):
+    assert parse_scheme(block, "schemes.md").name
+
+
+def test_the_schemes_page_shows_a_scheme():
+    assert BLOCKS
+
+
+def test_the_table_of_presets_is_complete_and_right():
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|$", SCHEMES, re.MULTILINE))
+    assert sorted(rows) == sorted(preset_names())
+    for name, cells in rows.items():
+        scheme = load_scheme(name)
+        activations, weights, bias = cells.split(" | ")
+        assert activations.startswith(scheme.activations.dtype), name
+        assert weights.startswith(f"{scheme.weights.dtype}, {scheme.weights.granularity}"), name
+        assert bias == scheme.bias.dtype, name
+        assert ("2^k" in activations) == (scheme.activations.scale == "power-of-two"), name
+
+
+def test_the_convolution_worked_by_hand_is_right():
+    input_scale, weight_scale, zero_point = 6 / 255, 0.01, 122
+    centred = [165 - zero_point, 28 - zero_point]
+    assert centred == [43, -94]
+    assert round(1000 * input_scale * weight_scale, 4) == 0.2353
+    assert 1000 + 128 * sum(centred) == -5528
+    assert round(1000 * input_scale / (6 / 127)) == 498
