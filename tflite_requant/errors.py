@@ -1,7 +1,7 @@
 """What goes wrong, as values and as exceptions.
 
-A `Finding` is one thing that was seen in a model; an exception ends the work. The command line turns
-both into lines and exit codes: 1 = the answer is no, 2 = the request or the file is unusable.
+A `Finding` is one thing that was seen in a model; an exception ends the work. The command line
+turns both into lines and exit codes: 1 = the answer is no, 2 = the request or file is unusable.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ SEVERITIES = ("error", "exception", "warning", "note")
 class Finding:
     """One law met or broken at one place.
 
-    severity: "error" (refused), "exception" (legal, but not what the scheme asks), "warning", "note".
-    where:    the place: "op 12 DEPTHWISE_CONV_2D block_3/depthwise", "tensor 7 conv/bias", or "model".
+    severity: "error" (refused), "exception" (legal, but not what the scheme asks), "warning",
+              "note".
+    where:    "op 12 DEPTHWISE_CONV_2D block_3/depthwise", "tensor 7 conv/bias", or "model".
     law:      short stable name of the law, for instance "bias-scale".
     found, need, hint: what is there, what the law asks for, what to do about it.
     """

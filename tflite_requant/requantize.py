@@ -14,6 +14,7 @@ from tflite_requant.catalog import min_runtime_version
 from tflite_requant.describe import operator_outcomes, tensor_outcomes
 from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError
 from tflite_requant.model import Edit, Model
+from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
@@ -31,7 +32,7 @@ CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding
 class Options:
     """How to requantize. The defaults are what measures best without being asked.
 
-    keep_io:      graph inputs and outputs keep their type and quantization (QUANTIZE at the border).
+    keep_io:      graph inputs and outputs keep type and quantization (QUANTIZE at the border).
     keep_unknown: operators outside the catalog stay on their old quantization, fenced by QUANTIZE.
     strict_meaning: every intermediate tensor keeps its real value (no zero-point folding).
     clamps:       "fused": restore old clamps where a fused activation or the new range can;
@@ -78,15 +79,19 @@ def screen(model: Model) -> None:
             )
     tensors = [t for s in model.subgraphs for t in s.tensors]
     if not any(t.is_quantized_activation and not t.is_constant for t in tensors):
-        weights = any(t.qparams is not None and t.is_constant for t in tensors)
-        found = "only its weights are quantized" if weights else "it is a float model"
+        found = "it is a float model"
+        if any(t.dtype in ("int8", "uint8", "int4") and t.is_constant for t in tensors):
+            found = "only its weights are quantized"
+        if any(t.dtype in ACTIVATION_DTYPES and not t.is_constant for t in tensors):
+            found = "its integer tensors carry no scale"
         raise NotQuantizedError(
-            f"not a quantized model: {found}; quantize its activations to uint8, int8 or int16 first"
+            f"not a quantized model: {found}; "
+            "quantize its activations to uint8, int8 or int16 first"
         )
 
 
 def check_constants(model: Model) -> None:
-    """Refuse constants that are shorter or longer than their shapes. Raises FormatError, all findings."""
+    """Refuse constants that do not fill their shapes. Raises FormatError with all findings."""
     problems = []
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:

@@ -105,7 +105,7 @@ class Rewriter:
             self.edit.replace_input(op.index, position, self._place(index, integers, new))
 
     def _keep(self, op: Operator, position: int, index: int) -> None:
-        """Let the operator read the constant as the source has it, also where another one changed it."""
+        """Let the operator read the source's constant, also where another one changed it."""
         source = self.source.tensors[index]
         if self.edit.tensors[index] is source:
             self._claimed.add(index)
@@ -206,11 +206,18 @@ class Rewriter:
                         f"bias scales are off input x weights scale by {new.bias_law_broken:.2g}",
                         "equal scales", "the bias was read by its own scales and put right")
             )  # fmt: skip
+        if new.bias_axis_wrong:
+            self.done.findings.append(
+                Finding("warning", where, "quantized-dimension",
+                        "the bias names an axis that it does not have", "axis 0",
+                        "LiteRT refuses the source for it; it was put right")
+            )  # fmt: skip
         if new.clipped_bias:
             self.done.findings.append(
                 Finding("warning", where, "bias-width",
-                        f"{new.clipped_bias} bias values leave {self.scheme.bias.bits} bits and were "
-                        "saturated", "values that fit", "these channels' weights are nearly zero")
+                        f"{new.clipped_bias} bias values leave {self.scheme.bias.bits} bits and "
+                        "were saturated", "values that fit",
+                        "these channels' weights are nearly zero")
             )  # fmt: skip
 
     # --- bridges -------------------------------------------------------------------------------
@@ -369,6 +376,6 @@ class Rewriter:
 
 def _same_scales(a: QParams, b: QParams) -> bool:
     """Equal but for the last bits in which exporters form products of scales."""
-    return len(a.scales) == len(b.scales) and all(
+    return len(a.scales) == len(b.scales) and a.axis == b.axis and all(
         abs(x - y) <= 1e-6 * abs(y) for x, y in zip(a.scales, b.scales, strict=True)
     )

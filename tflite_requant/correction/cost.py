@@ -1,4 +1,4 @@
-"""How much an error in the weights disturbs the output: E[(e . x)^2] = e^T C e, decided reproducibly.
+"""How much an error in the weights disturbs the output: E[(e . x)^2] = e^T C e.
 
 Costs choose between candidates, so they must not depend on the order in which a BLAS library adds.
 Error and covariance are put on integer grids fine enough for a comparison; integer products

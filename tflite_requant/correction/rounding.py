@@ -27,7 +27,7 @@ def round_half_away(values: np.ndarray) -> np.ndarray:
 
 
 def nearest(real: np.ndarray, scale: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Integers nearest to real / scale within [low, high]: real [O, K], scale [O] -> int64 [O, K]."""
+    """Integers nearest to real / scale in [low, high]: real [O, K], scale [O] -> int64 [O, K]."""
     return np.clip(round_half_away(real / scale[:, None]), low, high).astype(np.int64)
 
 
@@ -39,7 +39,7 @@ class Compensator:
 
     @property
     def knows(self) -> bool:
-        """Whether there is anything to compensate with: variances alone leave inputs independent."""
+        """Whether there is anything to compensate with; variances alone are not enough."""
         return self.moments.covariance.ndim == 3
 
     @cached_property
@@ -53,8 +53,8 @@ class Compensator:
     def round(
         self, real: np.ndarray, scale: np.ndarray, low: int, high: int, group: np.ndarray
     ) -> np.ndarray:
-        """Integers whose output error is small: real [O, K], scale [O], group [O] (of `moments`, per
-        row) -> int64 [O, K]. Rounds to nearest where nothing is known."""
+        """Integers whose output error is small: real [O, K], scale [O], group [O] (of `moments`,
+        per row) -> int64 [O, K]. Rounds to nearest where nothing is known."""
         if not self.knows:
             return nearest(real, scale, low, high)
         order, factors = self._factors

@@ -15,8 +15,8 @@ import numpy as np
 from tflite_requant.correction import cost, rounding
 from tflite_requant.correction.moments import Moments
 
-# Fractions of max|w| / range, and multiples of the old scale, that are tried (wide on purpose: a few
-# dead channels with huge weights must not decide a whole tensor's scale).
+# Fractions of max|w| / range, and multiples of the old scale, that are tried: wide on purpose, as
+# a few dead channels with huge weights must not decide a whole tensor's scale.
 FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06)
 MULTIPLES = (2.0, 1.0, 3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)
 ROW_FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6)
@@ -26,7 +26,7 @@ TENSOR_SHIFTS = (0, 1, 2, 3, 4, 5)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What the scheme lets weights be. low, high: stored range; zero_point: a number or None (any)."""
+    """What weights may be. low, high: stored range; zero_point: a number or None (any)."""
 
     low: int
     high: int
@@ -37,8 +37,8 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """integers: stored, int64 [O, K]; scale float64 [O] (all equal per tensor); zero_point; exact: bool
-    [O], rows whose real values are the source's."""
+    """integers: stored, int64 [O, K]; scale float64 [O] (all equal per tensor); zero_point;
+    exact: bool [O], rows whose real values are the source's."""
 
     integers: np.ndarray
     scale: np.ndarray

@@ -105,8 +105,8 @@ def _buffers(record: Record, blobs: list, data: bytes) -> tuple[tuple[Buffer, ..
             if offset >= FIRST_EXTERNAL_OFFSET:
                 if offset + size > len(data):
                     raise FormatError(
-                        f"truncated: custom options are stored at bytes {offset} to {offset + size}, "
-                        f"the file ends at {len(data)}"
+                        f"truncated: custom options are stored at bytes {offset} to "
+                        f"{offset + size}, the file ends at {len(data)}"
                     )
                 end = max(end, offset + size)
     return tuple(found), end

@@ -1,4 +1,4 @@
-"""Between the generated object API and `Record`: one table at a time, driven by the layout facts."""
+"""Between the generated object API and `Record`: a table at a time, driven by layout facts."""
 
 from __future__ import annotations
 

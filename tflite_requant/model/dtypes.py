@@ -35,7 +35,7 @@ ACTIVATION_DTYPES = ("uint8", "int8", "int16")
 
 
 def decode(data: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The constant that `data` (little-endian, row-major) holds; int4 is unpacked, low nibble first.
+    """The constant that `data` (little-endian, row-major) holds; int4: low nibble first.
 
     Raises ValueError when the number of bytes is not what dtype and shape ask for, or when the
     dtype has no NumPy counterpart (strings, resources, variants).

@@ -36,7 +36,7 @@ class SubgraphEdit:
         self._names = {t.name for t in source.tensors}
 
     def retype(self, tensor: int, new: TensorType) -> None:
-        """Give a tensor another element type and quantization; its constant, if any, is untouched."""
+        """Give a tensor another element type and quantization; a constant keeps its bytes."""
         old = self.tensors[tensor]
         self.tensors[tensor] = replace(old, dtype=new.dtype, qparams=new.qparams)
 
@@ -247,7 +247,7 @@ class Edit:
         return (*kept, *(code for code in after if code not in kept))
 
     def _place_constants(self, tensors: list[list[Tensor]], buffers: list[Buffer]) -> None:
-        """Give every changed constant a buffer: its old one where nobody else keeps the old bytes."""
+        """Give every changed constant a buffer: its old one where nobody keeps the old bytes."""
         keepers = {0} | {b for _, b in self.source.metadata}
         for edit in self.subgraphs:
             keepers |= {t.buffer for t in edit.tensors if t.index not in edit.fresh}

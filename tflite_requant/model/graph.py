@@ -21,7 +21,8 @@ from tflite_requant.model.qparams import QArray, QParams
 class Record:
     """One table of the file format: its type name and fields by their schema names.
 
-    Enumerations are names ("SAME", "RELU6"), vectors are tuples or NumPy arrays, tables are Records.
+    Enumerations are names ("SAME", "RELU6"), vectors of bytes are bytes, others tuples, tables
+    Records.
     """
 
     type: str
@@ -54,7 +55,8 @@ class Tensor:
     """One tensor of a subgraph.
 
     shape:  sizes, () for a scalar; shape_signature has -1 where a size is dynamic, or is None.
-    data:   the constant's bytes, or None where the value is computed; buffer: its index in the file.
+    data:   the constant's bytes, or None where the value is computed; buffer: where the file has
+            them.
     """
 
     index: int
@@ -242,7 +244,7 @@ class Model:
         return None
 
     def to_bytes(self) -> bytes:
-        """The file's bytes: those that were read where nothing changed, else freshly written ones."""
+        """The file's bytes: those that were read where nothing changed, else written afresh."""
         if self.source is not None:
             return self.source
         if self.encoder is None:

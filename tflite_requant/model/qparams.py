@@ -48,7 +48,7 @@ class QParams:
         return np.array(self.zero_points, np.int64) if self.per_axis else self.zero_points[0]
 
     def along(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
-        """(scales float64, zero points int64), shaped to broadcast against an array of that rank."""
+        """(scales float64, zero points int64) that broadcast against an array of that rank."""
         shape = [1] * rank
         if self.per_axis:
             shape[self.axis] = len(self.scales)
@@ -89,7 +89,7 @@ class QArray:
         return self.integers.astype(np.int64) - zeros
 
     def real(self) -> np.ndarray:
-        """scale * (integers - zero_point), float64, same shape; the array itself where unquantized."""
+        """scale * (integers - zero_point), float64, same shape; unquantized: the array itself."""
         if self.qparams is None:
             return self.integers.astype(np.float64)
         scales, _ = self.qparams.along(self.integers.ndim)

@@ -1,4 +1,4 @@
-"""New quantization parameters for every activation: ties, fixed outputs, the scheme's grid, clamps."""
+"""New quantization for every activation: ties, fixed outputs, the scheme's grid, clamps."""
 
 from tflite_requant.planning.plan import Plan, plan
 

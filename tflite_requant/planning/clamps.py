@@ -47,7 +47,7 @@ def interval(grid: TensorType, activation: str) -> tuple[float, float]:
 class Restored:
     """The activation to fuse, and on which sides the old clamp is not kept.
 
-    low_lost, high_lost: real distance by which the new output may leave the old interval; 0 if kept.
+    low_lost, high_lost: real distance by which the new output may leave the old interval; 0: kept.
     """
 
     activation: str

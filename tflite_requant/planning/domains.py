@@ -98,7 +98,8 @@ def assign(
         if not scheme.operators.allows(op.name):
             findings.append(
                 Finding(
-                    "error", where, "operator-allowed", f"scheme {scheme.name} does not allow {op.name}",
+                    "error", where, "operator-allowed",
+                    f"scheme {scheme.name} does not allow {op.name}",
                     f"one of {', '.join(scheme.operators.allow)}", "add it to [operators] allow",
                 )
             )  # fmt: skip
@@ -109,6 +110,9 @@ def assign(
 def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
     output = next((subgraph.tensors[t].name for t in op.outputs if t >= 0), "")
     law = scheme.for_operator(op.name, output).activations
+    to_int32 = op.opcode == "QUANTIZE" and subgraph.tensors[op.outputs[0]].dtype == "int32"
+    if to_int32 and law.dtype != "int16":
+        return PINNED  # the runtime converts to int32 from int16 alone
     if law.dtype in spec.dtypes:
         return Domain("scheme", law)
     for dtype in FALLBACKS[law.dtype]:
@@ -122,8 +126,8 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
             return Domain("fence", ActivationLaw(dtype))
     findings.append(
         Finding(
-            "error", where, "operator-dtype", f"kernels exist for {', '.join(spec.dtypes)} only", law.dtype,
-            "use a scheme of one of these types, or an [[override]]",
+            "error", where, "operator-dtype", f"kernels exist for {', '.join(spec.dtypes)} only",
+            law.dtype, "use a scheme of one of these types, or an [[override]]",
         )
     )  # fmt: skip
     return PINNED
@@ -167,7 +171,8 @@ def _unusable(subgraph, op, spec, ports, where) -> list[Finding]:
             )
         elif any(not (s > 0 and s < float("inf")) for s in weights.qparams.scales):
             findings.append(
-                Finding("error", where, "scale-positive", f"{weights.label()} has a scale that is not positive",
+                Finding("error", where, "scale-positive",
+                        f"{weights.label()} has a scale that is not positive",
                         "positive finite scales", "the model is damaged")
             )  # fmt: skip
     return findings

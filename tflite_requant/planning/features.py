@@ -7,7 +7,7 @@ from tflite_requant.model import Operator, Tensor
 
 
 def features_of(op: Operator, spec: OpSpec, tensors: list[Tensor]) -> frozenset[str]:
-    """Names of the features that are present. `tensors` are the subgraph's, with their new types."""
+    """Names of the features that are present; `tensors`: the subgraph's, with their new types."""
     inputs = [tensors[i] if i >= 0 else None for i in op.inputs]
     outputs = [tensors[i] for i in op.outputs if i >= 0]
     first = next((t for t in inputs if t is not None and t.is_quantized_activation), None)

@@ -1,8 +1,9 @@
 """Zero-point folding: which tensors may move their zero point into their neighbours' biases.
 
-A tensor stored as q = y / s + Z has real value s * q = y + s * Z when its zero point is written as 0. The
-producer's bias makes that shift, every consumer's bias undoes it, and the tensor keeps its full
-source grid on hardware that knows no zero points. It is exact but for the rounding of one bias.
+A tensor stored as q = y / s + Z has real value s * q = y + s * Z when its zero point is written as
+0. The producer's bias makes that shift, every consumer's bias undoes it, and the tensor keeps its
+full source grid on hardware that knows no zero points. It is exact but for the rounding of one
+bias.
 
 F1  the producer is a weighted operator, and its clamp is exactly the saturation of the grid.
 F2  every consumer is a weighted operator that reads no padding, or passes the tensor on unchanged

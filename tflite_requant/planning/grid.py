@@ -66,6 +66,14 @@ def same_integers(old: TensorType, new: TensorType) -> bool:
     )
 
 
+def can_hold(law: ActivationLaw, low: float, high: float) -> bool:
+    """Whether the law's zero point leaves integers on each side of 0 that the range reaches."""
+    if law.zero_point == "any":
+        return True
+    least, greatest = RANGES[law.dtype]
+    return (low >= 0 or law.zero_point > least) and (high <= 0 or law.zero_point < greatest)
+
+
 def fit(source: TensorType, law: ActivationLaw, low: float, high: float) -> TensorType:
     """The law's grid for values that `source` stores, which lie in [low, high] (real).
 

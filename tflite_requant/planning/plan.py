@@ -82,6 +82,7 @@ class Planner:
         self.groups = Groups()
         self.port_nodes: dict[Port, Node] = {}
         self.fixed: dict[Node, tuple[float, int]] = {}
+        self.adopted: set[Node] = set()
         self.default = Domain("scheme", scheme.activations)
 
     # --- nodes ---------------------------------------------------------------------------------
@@ -113,9 +114,14 @@ class Planner:
                 self.port_nodes[op.index, side, position] = node
             ported.append((op, spec, ports))
         for tensor in (*self.subgraph.inputs, *self.subgraph.outputs):
-            if self.subgraph.tensors[tensor].is_quantized_activation:
+            if self._at_border(tensor):
                 self.groups.add((tensor, self._border_domain(tensor)))
         return ported
+
+    def _at_border(self, tensor: int) -> bool:
+        """Whether a graph input or output is requantized; a constant that is one stays as it is."""
+        found = self.subgraph.tensors[tensor]
+        return found.is_quantized_activation and not found.is_constant
 
     def _border_domain(self, tensor: int) -> Domain:
         """How a graph input or output is quantized."""
@@ -129,10 +135,9 @@ class Planner:
             return self.port_nodes[op.index, "out", op.outputs.index(tensor)]
         if tensor in self.subgraph.inputs:
             return tensor, self._border_domain(tensor)
-        op, position = next(
-            (op, p) for op, p in self.consumers[tensor] if (op.index, "in", p) in self.port_nodes
-        )
-        return self.port_nodes[op.index, "in", position]
+        readers = ((op.index, "in", p) for op, p in self.consumers.get(tensor, ()))
+        first = next((port for port in readers if port in self.port_nodes), None)
+        return self.port_nodes[first] if first else (tensor, self._border_domain(tensor))
 
     # --- ties ----------------------------------------------------------------------------------
 
@@ -167,6 +172,7 @@ class Planner:
         elif tensor.is_constant or self._requantizes(member[3], source_dtype):
             # The source's kernel mixes grids by their real values; the target's may not.
             if self._can_adopt(op, tensor, anchor[2]):
+                self.adopted.add(node)
                 self.groups.union(a_node, node)
             else:
                 self.port_nodes[key] = a_node
@@ -176,8 +182,9 @@ class Planner:
             self.plan.findings.append(
                 Finding(
                     "error", self.subgraph.label(op), "tie",
-                    f"{tensor.label()} and {anchor[2].label()} have different scales or zero points, "
-                    "which its kernel ignores", "equal ones", "the model was not quantized consistently",
+                    f"{tensor.label()} and {anchor[2].label()} have different scales or zero "
+                    "points, which its kernel ignores", "equal ones",
+                    "the model was not quantized consistently",
                 )
             )  # fmt: skip
 
@@ -218,7 +225,7 @@ class Planner:
     # --- types ---------------------------------------------------------------------------------
 
     def _types(self) -> dict[Node, TensorType]:
-        """The grid of every group, by representative; scheme grids first, since fences follow them."""
+        """The grid of every group, by representative; scheme grids before the fences they set."""
         sets = list(self.groups.sets())
         types: dict[Node, TensorType] = {}
         by_tensor: dict[int, TensorType] = {}
@@ -232,7 +239,9 @@ class Planner:
         return types
 
     def _type_of(self, members: list[Node], domain: Domain, by_tensor: dict) -> TensorType:
-        tensors = [self.subgraph.tensors[t] for t, _ in members]
+        # What adopts a grid has no say in it.
+        decisive = [m for m in members if m not in self.adopted]
+        tensors = [self.subgraph.tensors[t] for t, _ in decisive]
         lead = next((t for t in tensors if not t.is_constant), tensors[0])
         if domain.kind == "pinned":
             return lead.type
@@ -250,12 +259,21 @@ class Planner:
         intervals = [
             source_interval(self.subgraph, t, self.producers.get(t.index)) for t in tensors
         ]
-        return grid.fit(
-            lead.type, domain.law, min(i[0] for i in intervals), max(i[1] for i in intervals)
-        )
+        low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
+        if not grid.can_hold(domain.law, low, high):
+            self.plan.findings.append(
+                Finding(
+                    "error", lead.label(), "activation-zero-point",
+                    f"values from {low:.6g} to {high:.6g}",
+                    f"values that {domain.law.dtype} with zero point {domain.law.zero_point} can hold",
+                    "use a scheme with another zero point",
+                )
+            )  # fmt: skip
+            return lead.type
+        return grid.fit(lead.type, domain.law, low, high)
 
     def _folded(self, tensors: list[Tensor], domain: Domain) -> TensorType | None:
-        """The source's own grid with the zero point that the law asks for, where it may be folded."""
+        """The source's own grid with the zero point that the law asks for, if it may be folded."""
         law, lead = domain.law, tensors[0]
         if not self.fold or domain != self.default or law.zero_point == "any" or law.scale != "any":
             return None
@@ -304,7 +322,7 @@ class Planner:
         quantized = {
             tensor for _, _, ports in ported for _, _, t, _ in ports for tensor in (t.index,)
         }
-        border = {t for t in (*self.subgraph.inputs, *self.subgraph.outputs)}
+        border = {t for t in (*self.subgraph.inputs, *self.subgraph.outputs) if self._at_border(t)}
         for index in sorted(quantized | border):
             tensor = self.subgraph.tensors[index]
             if not tensor.is_quantized_activation:
@@ -318,7 +336,7 @@ class Planner:
                 if want != plan.home[tensor.index]:
                     plan.ports[op.index, side, position] = want
         for index in self.subgraph.outputs:
-            if index in plan.home:
+            if index in plan.home and self._at_border(index):
                 want = type_at((index, self._border_domain(index)))
                 if want != plan.home[index]:
                     plan.outputs[index] = want

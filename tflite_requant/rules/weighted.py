@@ -24,7 +24,7 @@ from tflite_requant.schemes import Scheme, WeightLaw
 
 MULTIPLIER_LIMIT = 256.0
 BIAS_LAW_TOLERANCE = 1e-5
-# Headroom of the accumulator over the bias, in bits; int64 accumulators are 48 bits wide in kernels.
+# Headroom of the accumulator over the bias, in bits; int64 accumulators have 48 bits in kernels.
 HEADROOM_BITS = 2
 WIDE_ACCUMULATOR_BITS = 48
 INTEGER_LIMITS = {"int32": 2**31 - 1, "int64": 2**63 - 1}
@@ -45,8 +45,8 @@ class WeightedOperands:
     """What a weighted operator multiplies, in the source, and the new types around it.
 
     weights, bias: the source's constants; axis: output channels in the weights.
-    input: source grid; new_input, new_output: planned ones. input_offset, output_offset: by how much
-    stored reals are above the true ones (W5).
+    input: source grid; new_input, new_output: planned ones. input_offset, output_offset: by how
+    much stored reals are above the true ones (W5).
     """
 
     weights: QArray
@@ -72,6 +72,7 @@ class Rewritten:
     exact: np.ndarray
     clipped_bias: int
     bias_law_broken: float
+    bias_axis_wrong: bool = False
 
 
 def as_matrix(array: np.ndarray, axis: int) -> np.ndarray:
@@ -187,7 +188,12 @@ def rewrite(
         exact=fit.exact,
         clipped_bias=clipped,
         bias_law_broken=broken,
+        bias_axis_wrong=_axis_wrong(operands.bias),
     )  # fmt: skip
+
+
+def _axis_wrong(bias: QArray | None) -> bool:
+    return bias is not None and bias.qparams is not None and bias.qparams.axis != 0
 
 
 def _row_sums(real: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from tflite_requant.schemes.scheme import (
     WeightLaw,
 )
 
-if sys.version_info >= (3, 11):
+if sys.version_info >= (3, 11):  # noqa: UP036
     import tomllib
 else:
     import tomli as tomllib
@@ -240,6 +240,15 @@ def _contradictions(tables: Mapping[str, Any]) -> list[Finding]:
         )
     if weights.dtype == "int8" and weights.zero_point != 0:
         contradict("[weights]", f"zero_point = {weights.zero_point!r} for int8", "zero_point = 0")
+    least, greatest = {"int8": (-128, 127), "uint8": (0, 255)}.get(
+        activations.dtype, (-32768, 32767)
+    )
+    if activations.zero_point != "any" and not least <= activations.zero_point <= greatest:
+        contradict(
+            "[activations]",
+            f"zero_point = {activations.zero_point} for {activations.dtype}",
+            f"{least} to {greatest}",
+        )
     if activations.dtype == "int16" and activations.zero_point not in (0,):
         contradict(
             "[activations]", f"zero_point = {activations.zero_point!r} for int16", "zero_point = 0"

@@ -20,7 +20,8 @@ class ActivationLaw:
 
 @dataclass(frozen=True, slots=True)
 class WeightLaw:
-    """dtype; range of stored integers; zero_point: a number or "any"; granularity per-axis or per-tensor."""
+    """dtype; range of stored integers; zero_point: a number or "any"; granularity: "per-axis" or
+    "per-tensor"."""
 
     dtype: str = "int8"
     range: tuple[int, int] = (-127, 127)
@@ -47,7 +48,7 @@ class RescaleLaw:
 
 @dataclass(frozen=True, slots=True)
 class OperatorLaw:
-    """allow: operator names, "*" for all; runtime_fixed: whether outputs that TFLite fixes may stand."""
+    """allow: operator names, "*" for all; runtime_fixed: may outputs that TFLite fixes stand?"""
 
     allow: tuple[str, ...] = ("*",)
     runtime_fixed: str = "allow"

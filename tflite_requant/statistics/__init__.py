@@ -1,4 +1,4 @@
-"""Means and covariances of what weighted operators read: measured on samples, or estimated without."""
+"""Means and covariances of what weighted operators read: measured, or estimated without data."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Moments measured on samples: exact integer sums over what the interpreter computes, streamed.
 
-Sums of stored integers and of their products are exact whatever the order (float64 BLAS below 2^53),
-so the result does not depend on batching, threads or CPU. Of large feature maps a fixed number of
-output positions a sample enters the covariance; means and hit rates count all of them.
+Sums of stored integers and of their products are exact whatever the order (float64 BLAS below
+2^53), so the result does not depend on batching, threads or CPU. Of large feature maps a fixed
+number of output positions a sample enters the covariance; means and hit rates count all of them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Sums:
         )
 
     def _patches(self, x: np.ndarray, view: Window, limit: int) -> np.ndarray:
-        """Some output positions' inputs, float64 [rows, taps, channels], zeros beyond the border."""
+        """Some outputs' inputs, float64 [rows, taps, channels], zeros beyond the border."""
         total = x.shape[0] * view.out[0] * view.out[1]
         count = min(total, limit)
         step = max(total // count, 1)

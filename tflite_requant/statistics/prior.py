@@ -1,9 +1,9 @@
 """Data-free moments: a Gaussian belief about every channel, carried through the graph.
 
 Graph inputs are believed to be normal around the middle of their range with a quarter of it as
-deviation. A linear operator maps mean and variance exactly if channels are independent; neighbouring
-taps of one channel are taken as correlated by 0.8, colours of a graph input by 0.7. What a tensor's
-range clips, the moments of a clipped normal tell. Nothing here looks at data.
+deviation. A linear operator maps mean and variance exactly if channels are independent;
+neighbouring taps of one channel are taken as correlated by 0.8, colours of a graph input by 0.7.
+What a tensor's range clips, the moments of a clipped normal tell. Nothing here looks at data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
-    """Mean and variance per channel (last axis), real units; float64 [C]. from_input: see module."""
+    """Mean and variance per channel (last axis), real units; float64 [C]. from_input: see above."""
 
     mean: np.ndarray
     variance: np.ndarray

@@ -16,7 +16,7 @@ from tflite_requant.model import Operator
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The geometry of one convolution: filter, stride and dilation (rows, columns), padding before."""
+    """Geometry of one convolution: filter, stride, dilation (rows, columns), padding before."""
 
     filter: tuple[int, int]
     stride: tuple[int, int]
