@@ -76,6 +76,8 @@ class _Checker:
         for _, _, tensor, operand in ports:
             if dtype not in spec.dtypes:
                 self.excused[tensor.index] = f"{op.name} has no {dtype} kernel"
+            elif operand.types.get(dtype) == tensor.dtype:
+                self.excused[tensor.index] = f"{op.name} takes {tensor.dtype} there"
             elif operand.pinned:
                 self.excused[tensor.index] = f"{op.name} reads its stored integers"
             fixed = operand.fixed.get(tensor.dtype) if operand.fixed else None
@@ -106,7 +108,8 @@ class _Checker:
                 else:
                     border = tensor.index in self.subgraph.outputs
                 if border:
-                    self.excused.setdefault(tensor.index, "between QUANTIZE operators or at the border")
+                    reason = "between QUANTIZE operators or at the border"
+                    self.excused.setdefault(tensor.index, reason)
 
     # --- activations ---------------------------------------------------------------------------
 
@@ -161,7 +164,7 @@ class _Checker:
             if fixed is not None and not _is(tensor, *fixed):
                 found = f"scale {tensor.qparams.scale:.9g}, zero point {tensor.qparams.zero_point}"
                 need = f"scale {fixed[0]:.9g}, zero point {fixed[1]}"
-                # uint8 kernels ignore what these say; the results are on the fixed grid all the same.
+                # uint8 kernels ignore what these say; results are on the fixed grid all the same.
                 severity = "warning" if tensor.dtype == "uint8" else "error"
                 yield Finding(severity, where, "fixed-output", found, need)
 
@@ -222,7 +225,8 @@ class _Checker:
         if law.scale == "power-of-two":
             bad = [s for s in qparams.scales if not is_power_of_two(s)]
             if bad:
-                found = f"{len(bad)} of {len(qparams.scales)} scales are not, for instance {bad[0]:.9g}"
+                count = f"{len(bad)} of {len(qparams.scales)} scales are not"
+                found = f"{count}, for instance {bad[0]:.9g}"
                 yield Finding("error", where, "weights-scale", found, "powers of two")
         if weights.dtype == law.dtype and stored.size:
             low, high = int(stored.min()), int(stored.max())
@@ -231,7 +235,9 @@ class _Checker:
                 need = f"from {law.range[0]} to {law.range[1]}"
                 yield Finding("error", where, "weights-range", found, need)
 
-    def _multipliers(self, where: str, x: Tensor, y: Tensor, scales: np.ndarray) -> Iterator[Finding]:
+    def _multipliers(
+        self, where: str, x: Tensor, y: Tensor, scales: np.ndarray
+    ) -> Iterator[Finding]:
         real = x.qparams.scale * scales / y.qparams.scale
         worst = int(real.argmax())
         if real[worst] >= MULTIPLIER_LIMIT and x.dtype != "int16":
@@ -259,7 +265,8 @@ class _Checker:
             steps = float(np.max(np.abs(own - expected))) / y.qparams.scale
             checked = x.dtype == "uint8" and steps > CHECKED_BIAS_SCALE
             found = f"bias scales are off input x weights scale by {off:.2g}"
-            yield Finding("error" if checked else "warning", where, "bias-scale", found, "equal scales")
+            severity = "error" if checked else "warning"
+            yield Finding(severity, where, "bias-scale", found, "equal scales")
         if any(bias.qparams.zero_points):
             found = f"zero point {bias.qparams.zero_points[0]}"
             yield Finding("error", where, "bias-zero-point", found, "0")
@@ -277,7 +284,8 @@ class _Checker:
         total = np.abs(stored.astype(np.int64) - zero).sum(axis=1).astype(np.float64) * reach
         if bias is not None and bias.is_constant:
             total = total + np.abs(bias.array().astype(np.float64)).reshape(-1)
-        bits = max(self.scheme.accumulator_bits, 64 if bias is not None and bias.dtype == "int64" else 0)
+        wide = bias is not None and bias.dtype == "int64"
+        bits = max(self.scheme.accumulator_bits, 64 if wide else 0)
         worst = int(total.argmax())
         if total[worst] >= 2.0 ** (bits - 1):
             found = f"channel {worst} may reach {total[worst]:.0f}"

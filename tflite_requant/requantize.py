@@ -14,7 +14,7 @@ from tflite_requant.catalog import min_runtime_version
 from tflite_requant.describe import operator_outcomes, tensor_outcomes
 from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError
 from tflite_requant.model import Edit, Model
-from tflite_requant.model.dtypes import ACTIVATION_DTYPES
+from tflite_requant.model.dtypes import ACTIVATION_DTYPES, NUMPY
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
@@ -95,7 +95,8 @@ def check_constants(model: Model) -> None:
     problems = []
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            if tensor.qparams is not None and tensor.is_constant:
+            sparse = tensor.rest.get("sparsity") is not None
+            if tensor.is_constant and tensor.dtype in NUMPY and not sparse:
                 try:
                     tensor.array()
                 except ValueError as error:
@@ -141,14 +142,14 @@ def _count(findings: list[Finding]) -> str:
 def requantize(
     model: Model,
     scheme: Scheme | str,
-    calibration: np.ndarray | Iterable | str | None = None,
+    calibration: np.ndarray | Iterable | str | statistics.Statistics | None = None,
     options: Options | None = None,
 ) -> Result:
     """Put a model on a scheme.
 
     calibration: samples on axis 0, or any iterable of samples (an array, or a tuple of arrays for
     several inputs); integers of the input's dtype are stored integers, floats real values. None or
-    "prior": the data-free estimate.
+    "prior": the data-free estimate. `statistics.measure(model, samples)` once, for several schemes.
 
     Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError.
     """

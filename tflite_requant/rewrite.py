@@ -62,7 +62,7 @@ class Rewriter:
         self.done = SubgraphRewrite()
         self._converted: dict[tuple[int, TensorType], int] = {}
         self._constants: dict[tuple, int] = {}
-        self._claimed: set[int] = set()
+        self._claimed: set[int] = self._read_by_others()
 
     def run(self) -> SubgraphRewrite:
         """All changes, in execution order of the source's operators."""
@@ -86,6 +86,18 @@ class Rewriter:
         return self.done
 
     # --- constants -----------------------------------------------------------------------------
+
+    def _read_by_others(self) -> set[int]:
+        """Constants that must stay as they are: somebody reads them whom the plan does not touch."""
+        read = {*self.source.outputs}
+        for op in self.source.operators:
+            spec, domain = spec_of(op), self.plan.domains.get(op.index)
+            for position, index in enumerate(op.inputs):
+                operand = spec.input(position) if spec is not None else None
+                planned = domain is not None and domain.kind != "pinned"
+                if not planned or operand is None or operand.role == "plain":
+                    read.add(index)
+        return {t for t in read if t >= 0 and self.source.tensors[t].is_constant}
 
     def _constants_of(self, op: Operator) -> None:
         """Constants on activation grids, each operator's on the grid that it needs."""
@@ -153,7 +165,7 @@ class Rewriter:
         bias_dtype = "int64" if wide else "int32"
         new = weighted.rewrite(
             operands, weights.dtype, scheme, self.moments.get(op.index), self.corrections,
-            bias_dtype=bias_dtype,
+            bias_dtype=bias_dtype, needs_bias=not spec.inputs[positions["bias"]].optional,
         )  # fmt: skip
         self.done.weighted[op.index] = new
         self._put(op, positions["weights"], w_index, new.weights, scheme.weights.dtype)

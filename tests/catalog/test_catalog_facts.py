@@ -129,9 +129,9 @@ def test_laws_have_a_statement_and_a_source(law):
 
 
 def test_law_names_are_not_taken_twice():
-    from tflite_requant.catalog import kernel_laws, tensor_laws
+    from tflite_requant.catalog import kernel_laws, scheme_laws, tensor_laws
 
-    assert len(LAWS) == len(kernel_laws.LAWS) + len(tensor_laws.LAWS)
+    assert len(LAWS) == sum(len(m.LAWS) for m in (kernel_laws, scheme_laws, tensor_laws))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def read(data: bytes) -> Model:
         signatures=tuple(_signature(s) for s in record["signature_defs"] or ()),
         trailing=bytes(data[trailing_start:]),
         flatbuffer_size=trailing_start,
-        rest=record.with_fields(subgraphs=None, buffers=None),
+        rest=record.with_fields(subgraphs=None, buffers=_presence(record["buffers"])),
         source=bytes(data),
         encoder=write,
     )
@@ -122,14 +122,21 @@ def _subgraph(index, record, codes, buffers, data) -> Subgraph:
         ),
         inputs=tuple(record["inputs"] or ()),
         outputs=tuple(record["outputs"] or ()),
-        rest=record.with_fields(tensors=None, operators=None),
+        rest=record.with_fields(
+            tensors=_presence(record["tensors"]), operators=_presence(record["operators"])
+        ),
     )
+
+
+def _presence(vector: tuple | None) -> tuple | None:
+    """What remains of a vector that is kept elsewhere: whether it was there."""
+    return None if vector is None else ()
 
 
 def _tensor(index: int, record: Record, buffers: tuple[Buffer, ...]) -> Tensor:
     buffer = record["buffer"]
     data = buffers[buffer].data if buffer else None
-    if data is not None and not record["is_variable"] and len(data) == 0:
+    if data is not None and len(data) == 0:
         # An empty vector is how some writers say "no data"; a tensor of size 0 is a constant.
         data = data if 0 in (record["shape"] or ()) else None
     return Tensor(
@@ -202,6 +209,8 @@ def _dangling(model: Record) -> tuple[Finding, ...]:
             for side in ("inputs", "outputs", "intermediates"):
                 for t in op[side] or ():
                     need(-1 <= t < tensors, where, f"{side[:-1]} tensor", t, tensors)
+            for option, called in _called(op["builtin_options"]):
+                need(0 <= called < len(subgraphs), where, option, called, len(subgraphs))
         for side in ("inputs", "outputs"):
             for t in subgraph[side] or ():
                 need(0 <= t < tensors, f"subgraph {s}", f"{side[:-1]} tensor", t, tensors)
@@ -222,6 +231,14 @@ def _dangling(model: Record) -> tuple[Finding, ...]:
             buffers,
         )
     return tuple(problems)
+
+
+def _called(options: Record | None) -> list[tuple[str, int]]:
+    """(option, index) of every subgraph that an operator runs."""
+    if options is None:
+        return []
+    fields = options.fields.items()
+    return [(n, v) for n, v in fields if n.endswith("subgraph_index") or n == "subgraph"]
 
 
 def _summary(problems: tuple[Finding, ...]) -> str:

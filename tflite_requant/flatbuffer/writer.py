@@ -89,7 +89,8 @@ class _External:
 
 def _pack(model: Model, outside: _External) -> bytes:
     root = records.from_record(_model_record(model, outside))
-    root.buffers = []
+    kept = _kept(model.buffers, model.rest.get("buffers"))
+    root.buffers = None if kept is None else []
     for i, buffer in enumerate(model.buffers):
         packed = AlignedBuffer()
         packed.offset = packed.size = 0
@@ -168,8 +169,8 @@ def _subgraph_record(
     )
     return base.with_fields(
         name=_same_text(subgraph.name, base["name"]),
-        tensors=tuple(_tensor_record(t) for t in subgraph.tensors),
-        operators=operators,
+        tensors=_kept(tuple(map(_tensor_record, subgraph.tensors)), base["tensors"]),
+        operators=_kept(operators, base["operators"]),
         inputs=_vector(subgraph.inputs, base["inputs"]),
         outputs=_vector(subgraph.outputs, base["outputs"]),
     )

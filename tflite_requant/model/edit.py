@@ -214,9 +214,10 @@ class Edit:
         self._place_constants(tensors, buffers)
         metadata = list(self.source.metadata)
         for name, data in self._metadata.items():
-            slot = next((b for n, b in metadata if n == name), None)
-            if slot is None:
-                metadata.append((name, len(buffers)))
+            place = next((i for i, (n, _) in enumerate(metadata) if n == name), len(metadata))
+            slot = metadata[place][1] if place < len(metadata) else 0
+            if slot == 0 or self._readers(slot) > 1:
+                metadata[place : place + 1] = [(name, len(buffers))]
                 buffers.append(Buffer(data))
             else:
                 buffers[slot] = replace(buffers[slot], data=data)
@@ -237,6 +238,11 @@ class Edit:
             metadata=tuple(metadata),
             signatures=tuple(self.signatures),
         )
+
+    def _readers(self, buffer: int) -> int:
+        """How many tensors and metadata entries of the source keep their bytes in a buffer."""
+        named = sum(b == buffer for _, b in self.source.metadata)
+        return named + sum(t.buffer == buffer for s in self.source.subgraphs for t in s.tensors)
 
     def _operator_codes(self, subgraphs: tuple[Subgraph, ...]) -> tuple[OperatorCode, ...]:
         """The source's table without what fell out of use (a runtime resolves every entry), and the

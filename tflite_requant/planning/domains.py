@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tflite_requant.catalog import OpSpec, spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
+from tflite_requant.planning.usable import unusable
 from tflite_requant.schemes import ActivationLaw, Scheme
 
 # Where the asked type has no kernel: the type to compute in instead, by preference.
@@ -94,7 +95,7 @@ def assign(
                 findings.append(_unknown(where, op))
             domains[op.index] = PINNED
             continue
-        findings += _unusable(subgraph, op, spec, ports, where)
+        findings += unusable(subgraph, op, spec, [tensor for _, _, tensor, _ in ports])
         if not scheme.operators.allows(op.name):
             findings.append(
                 Finding(
@@ -139,40 +140,3 @@ def _unknown(where: str, op: Operator) -> Finding:
         "an operator that docs/operators.md lists",
         "--keep-unknown leaves it on its old quantization, between QUANTIZE operators",
     )  # fmt: skip
-
-
-def _unusable(subgraph, op, spec, ports, where) -> list[Finding]:
-    """What no scheme can be applied to."""
-    findings = []
-    for _, _, tensor, _ in ports:
-        if tensor.qparams.per_axis:
-            findings.append(
-                Finding("error", where, "activation-granularity",
-                        f"{tensor.label()} has {len(tensor.qparams.scales)} scales", "one scale")
-            )  # fmt: skip
-        bad = [s for s in tensor.qparams.scales if not (s > 0 and s < float("inf"))]
-        if bad:
-            findings.append(
-                Finding("error", where, "scale-positive", f"{tensor.label()} has scale {bad[0]}",
-                        "a positive finite number", "the model is damaged")
-            )  # fmt: skip
-    if is_weighted(spec):
-        position = next(i for i, o in enumerate(spec.inputs) if o.role == "weights")
-        index = op.input(position)
-        weights = subgraph.tensors[index] if index >= 0 else None
-        if weights is None or not weights.is_constant or weights.qparams is None:
-            found = (
-                "weights are computed"
-                if weights is None or not weights.is_constant
-                else "weights have no scale"
-            )
-            findings.append(
-                Finding("error", where, "constant-weights", found, "quantized constant weights")
-            )
-        elif any(not (s > 0 and s < float("inf")) for s in weights.qparams.scales):
-            findings.append(
-                Finding("error", where, "scale-positive",
-                        f"{weights.label()} has a scale that is not positive",
-                        "positive finite scales", "the model is damaged")
-            )  # fmt: skip
-    return findings

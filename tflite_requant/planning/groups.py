@@ -34,6 +34,11 @@ class Groups:
             first, second = sorted((a, b), key=self._order.__getitem__)
             self._parent[second] = first
 
+    def members(self, node: Hashable) -> set[Hashable]:
+        """Every node of the node's set."""
+        root = self.find(node)
+        return {n for n in self._order if self.find(n) == root}
+
     def sets(self) -> Iterator[tuple[Hashable, list]]:
         """(representative, members in order of appearance) of every set."""
         members: dict[Hashable, list] = {}

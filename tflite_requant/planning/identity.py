@@ -123,20 +123,18 @@ def _same_products(plan: Plan, op: Operator, spec: OpSpec, rewritten) -> bool:
     axis = spec.inputs[positions["weights"]].axis
     old, new = tensors[op.input(positions["weights"])].qarray(), rewritten.weights
     channels = old.shape[axis]
-    if not np.array_equal(_taps(op, old), _taps(op, new)):
+    new_x = plan.at(op.index, "in", positions["activation"], x)
+    new_y = plan.at(op.index, "out", 0, y)
+    if not np.array_equal(_taps(op, old, tensors[y].dtype), _taps(op, new, new_y.dtype)):
         return False
     if not np.array_equal(_bias_integers(old_bias, channels), _bias_integers(new_bias, channels)):
         return False
-    new_x = plan.at(op.index, "in", positions["activation"], x)
-    new_y = plan.at(op.index, "out", 0, y)
     before = factors(op.name, tensors[x].type, old.qparams, tensors[y].type)
     after = factors(op.name, new_x, new.qparams, new_y)
     return bool((before == after).all())
 
 
-def factors(
-    operator: str, data: TensorType, weights: QParams, output: TensorType
-) -> np.ndarray:
+def factors(operator: str, data: TensorType, weights: QParams, output: TensorType) -> np.ndarray:
     """What the reference kernel multiplies accumulators by, exactly: float64 [1] or [channels].
 
     The product of scales is formed in the precision of the output's type; fixed-point kernels then
@@ -152,10 +150,10 @@ def factors(
     return np.ldexp(multiplier.astype(np.float64), shift - 31)
 
 
-def _taps(op: Operator, weights: QArray) -> np.ndarray:
-    """Weights as the kernel multiplies them: signed depthwise ones without their zero point."""
-    if op.opcode == "DEPTHWISE_CONV_2D" and weights.dtype.kind == "i":
-        # An array that was rewritten holds wider integers, always on zero point 0.
+def _taps(op: Operator, weights: QArray, dtype: str) -> np.ndarray:
+    """Weights as the kernel of an output type multiplies them: DEPTHWISE_CONV_2D subtracts their
+    zero point in uint8 only."""
+    if op.opcode == "DEPTHWISE_CONV_2D" and dtype != "uint8":
         return weights.integers.astype(np.int64)
     return weights.centred()
 

@@ -7,7 +7,7 @@ plan says so at that port, and a QUANTIZE operator will be put there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -69,6 +69,12 @@ def source_interval(
     return clamps.interval(tensor.type, activation if isinstance(activation, str) else "NONE")
 
 
+def _own_type(domain: Domain, operand) -> Domain:
+    """The domain of an operand that takes another type than its operator's other ones."""
+    dtype = operand.types.get(domain.law.dtype) if operand is not None and domain.law else None
+    return replace(domain, law=replace(domain.law, dtype=dtype)) if dtype else domain
+
+
 class Planner:
     """Builds the plan of one subgraph; `plan` is the way in."""
 
@@ -109,7 +115,8 @@ class Planner:
             ports = activation_ports(self.subgraph, op, spec)
             for side, position, tensor, operand in ports:
                 pinned = tensor.is_variable or (operand is not None and operand.pinned)
-                node = (tensor.index, PINNED if pinned else self.domains[op.index])
+                domain = PINNED if pinned else _own_type(self.domains[op.index], operand)
+                node = (tensor.index, domain)
                 self.groups.add(node)
                 self.port_nodes[op.index, side, position] = node
             ported.append((op, spec, ports))
@@ -172,7 +179,7 @@ class Planner:
         elif tensor.is_constant or self._requantizes(member[3], source_dtype):
             # The source's kernel mixes grids by their real values; the target's may not.
             if self._can_adopt(op, tensor, anchor[2]):
-                self.adopted.add(node)
+                self.adopted |= self.groups.members(node)
                 self.groups.union(a_node, node)
             else:
                 self.port_nodes[key] = a_node
@@ -203,24 +210,36 @@ class Planner:
 
     def _can_adopt(self, op: Operator, tensor: Tensor, anchor: Tensor) -> bool:
         """Whether a tensor may be produced on the anchor's grid right away: only this operator
-        reads it, its producer rescales freely, and the anchor's range lies within its own."""
-        producer = self.producers.get(tensor.index)
-        spec = spec_of(producer) if producer is not None else None
-        readers = self.consumers.get(tensor.index, ())
-        if (
-            spec is None
-            or len(readers) != 1
-            or tensor.index in self.subgraph.outputs
-            or self.domains.get(producer.index) != self.domains[op.index]
-        ):
-            return False
-        operand = spec.output(producer.outputs.index(tensor.index))
-        if operand is None or operand.tie or operand.fixed or operand.pinned:
-            return False
+        reads it, its producer rescales freely (or moves such a tensor), and the anchor's range
+        lies within its own."""
         low, high = grid.real_range(anchor.type)
         own_low, own_high = grid.real_range(tensor.type)
         slack = anchor.qparams.scale / 2
-        return low >= own_low - slack and high <= own_high + slack
+        within = low >= own_low - slack and high <= own_high + slack
+        return within and self._is_free(tensor, self.domains[op.index])
+
+    def _is_free(self, tensor: Tensor, domain: Domain) -> bool:
+        producer = self.producers.get(tensor.index)
+        spec = spec_of(producer) if producer is not None else None
+        if (
+            spec is None
+            or len(self.consumers.get(tensor.index, ())) != 1
+            or tensor.index in self.subgraph.outputs
+            or self.domains.get(producer.index) != domain
+        ):
+            return False
+        operand = spec.output(producer.outputs.index(tensor.index))
+        if operand is None or operand.fixed or operand.pinned:
+            return False
+        if not operand.tie:
+            return True
+        moved = [self.subgraph.tensors[i] for i in producer.inputs if i >= 0]
+        moved = [t for t in moved if t.is_quantized_activation]
+        return (
+            producer.opcode in folding.TRANSPARENT
+            and len(producer.outputs) == len(moved) == 1
+            and self._is_free(moved[0], domain)
+        )
 
     # --- types ---------------------------------------------------------------------------------
 

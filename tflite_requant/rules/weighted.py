@@ -133,8 +133,10 @@ def rewrite(
     corrections: Corrections,
     *,
     bias_dtype: str,
+    needs_bias: bool = False,
 ) -> Rewritten:
-    """New weights and bias. dtype: the source weights' stored type."""  # fmt: skip
+    """New weights and bias. dtype: the source weights' stored type; needs_bias: a missing bias is
+    written as zeros."""  # fmt: skip
     axis, law = operands.axis, scheme.weights
     source = source_weights(operands.weights, axis)
     bias, broken = real_bias(operands, source)
@@ -147,7 +149,8 @@ def rewrite(
     reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
     floor = np.minimum(reach / (input_scale * 2.0 ** (bits - HEADROOM_BITS)), cap)
     same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
-    roomy = same_input or bool((source.scale >= floor).all())
+    unmoved = same_input and not operands.input_offset and not operands.output_offset
+    roomy = unmoved or bool((source.scale >= floor).all())
     if corrections.exact_grid and roomy and is_legal(operands.weights, dtype, law, axis):
         fit = _kept(operands.weights, source, axis)
     else:
@@ -180,7 +183,7 @@ def rewrite(
             from_matrix(fit.integers, operands.weights.shape, axis),
             QParams.of(fit.scale[0] if per_tensor else fit.scale, fit.zero_point, axis),
         ),
-        bias=None if operands.bias is None and not integers.any() else QArray(
+        bias=None if operands.bias is None and not (needs_bias or integers.any()) else QArray(
             integers, QParams.of(_bias_scale(operands, fit.scale[:1] if per_tensor else fit.scale))
         ),
         bias_dtype=bias_dtype,

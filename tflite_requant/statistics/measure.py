@@ -29,10 +29,13 @@ def measure(
     progress: bool = False,
     seed: int = 0,
 ) -> Statistics:
-    """Statistics of a model. calibration: samples, or None or "prior" for the data-free estimate.
+    """Statistics of a model. calibration: samples; None or "prior" for the data-free estimate;
+    Statistics come back as they are.
 
     Raises SampleError for samples that do not fit the model.
     """  # fmt: skip
+    if isinstance(calibration, Statistics):
+        return calibration
     if calibration is None or isinstance(calibration, str):
         return Statistics(prior_moments(model), origin="no data (analytic prior)")
     from tflite_requant.statistics.calibrated import calibrate

@@ -1,0 +1,102 @@
+"""The program as a process: entry points, exit codes, pipes, imports."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = [sys.executable, "-m", "tflite_requant"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def start(words: list[str], **how) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*PROGRAM, *words], capture_output=True, text=True, env=environment(), check=False, **how
+    )
+
+
+@pytest.mark.parametrize(
+    "words, code",
+    [
+        pytest.param("--help", 0, id="help"),
+        pytest.param("--version", 0, id="version"),
+        pytest.param("tiny.tflite", 0, id="done"),
+        pytest.param("check tiny.tflite -s int8", 1, id="no"),
+        pytest.param("missing.tflite", 2, id="unreadable"),
+        pytest.param("tiny.tflite --what", 2, id="usage"),
+    ],
+)
+def test_exit_codes(tiny, words, code):
+    done = start(words.split())
+    assert done.returncode == code
+    assert done.stderr.count("\n") == (code == 2)
+
+
+def test_entry_point_is_the_same_program(tiny):
+    call = "from tflite_requant.cli import console; console()"
+    done = subprocess.run(
+        [sys.executable, "-c", call, "missing.tflite"],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == start(["missing.tflite"]).stderr
+
+
+@pytest.mark.parametrize(
+    "words, code", [("inspect tiny.tflite -v", 0), ("check tiny.tflite -s int8", 1)],
+    ids=["inspect", "check"],
+)  # fmt: skip
+def test_reader_who_leaves_does_not_change_the_answer(tiny, words, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*PROGRAM, *words.split()],
+            stdout=writer, stderr=subprocess.PIPE, text=True, env=environment(), check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_no_terminal_no_bars_no_colour(demo_model, folder):
+    done = start([str(demo_model), "-o", "x.tflite", "--calibration",
+                  f"{demo_model.parent / 'digits_samples.npz'}:calibration"])  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_interrupt(demo_model, folder):
+    # The model is a pipe that the test opens and never fills: the program waits in the middle.
+    os.mkfifo("model.tflite")
+    process = subprocess.Popen(
+        [*PROGRAM, "model.tflite"], stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    writer = wait_for_reader("model.tflite")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    os.close(writer)
+    assert process.returncode == 130
+    assert err == "tflite_requant: interrupted\n"
+    assert os.listdir() == ["model.tflite"]
+
+
+def wait_for_reader(pipe: str) -> int:
+    """The pipe's writing end, once somebody reads from the other one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("the program never opened its model")

@@ -1,0 +1,166 @@
+"""`inspect`, `check`, `schemes`, and what all commands share."""
+
+import json
+import zipfile
+
+import pytest
+from numpy import array
+
+from tflite_requant.cli import main
+from tflite_requant.schemes import parse_scheme, preset_names, preset_text
+from tflite_requant.testing import GraphBuilder, TensorSpec
+
+
+def told(capsys, *words: str) -> str:
+    assert main(list(words)) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+# --- inspect -----------------------------------------------------------------------------------
+
+
+def odd_model() -> bytes:
+    """A dead channel, a wrong bias scale, an operator that no catalog has."""
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("int8", (1, 2), 0.5, 3, name="x"))
+    w = graph.tensor(TensorSpec("int8", scale=[0.25, 0.5], data=[[0, 0], [1, -2]], name="w"))
+    b = graph.tensor(TensorSpec("int32", scale=[0.125, 0.5], data=array([1, 2]), name="b"))
+    y = graph.tensor(TensorSpec("int8", (1, 2), 0.5, 0, name="y"))
+    z = graph.tensor(TensorSpec("int8", (1, 2), 0.5, 0, name="z"))
+    graph.operator("FULLY_CONNECTED", (x, w, b), (y,), {"fused_activation_function": "RELU"})
+    graph.operator("MyOperator", (y,), (z,), custom_options=b"\1")
+    return graph.build((x,), (z,)).to_bytes()
+
+
+def test_inspect_text(folder, capsys):
+    (folder / "odd.tflite").write_bytes(odd_model())
+    out = told(capsys, "inspect", "odd.tflite")
+    lines = [line.split() for line in out.splitlines()]
+    assert [
+        "0",
+        "FULLY_CONNECTED+RELU",
+        "1",
+        "i8",
+        "0.5",
+        "3",
+        "i8",
+        "2",
+        "scales",
+        "i8",
+        "0.5",
+        "0",
+    ] in lines
+    assert ["1", "MyOperator", "1", "i8", "0.5", "0", "i8", "0.5", "0"] in lines
+    assert "[dead-channels] 1 place" in out
+    assert "[bias-scale] 1 place" in out
+    assert "off input x weights scale by 1\n" in out
+    assert "MyOperator is not in the operator catalog" in out
+    assert "4, 2 of them quantized per axis" not in out
+    assert "5, 2 of them quantized per axis" in out
+
+
+def test_inspect_tensors(tiny, capsys):
+    assert "hidden" not in told(capsys, "inspect", "tiny.tflite").split("operators", 2)[2]
+    assert "hidden" in told(capsys, "inspect", "tiny.tflite", "-v")
+
+
+def test_inspect_json(tiny, capsys):
+    document = json.loads(told(capsys, "inspect", "tiny.tflite", "--json"))
+    assert document["bytes"] == tiny.stat().st_size
+    assert document["operator_counts"] == {"FULLY_CONNECTED": 2, "SOFTMAX": 1}
+    (subgraph,) = document["subgraphs"]
+    assert subgraph["operators"][0] == {
+        "index": 0, "name": "FULLY_CONNECTED", "version": 1, "activation": "RELU6",
+        "cataloged": True, "inputs": [0, 1, 2], "outputs": [3], "weights": 1, "bias": 2,
+    }  # fmt: skip
+    assert subgraph["tensors"][0] == {
+        "index": 0, "name": "x", "dtype": "uint8", "shape": [1, 4], "constant": False,
+        "variable": False, "scales": [0.0078125], "zero_points": [128], "axis": None,
+    }  # fmt: skip
+    assert [(f["law"], f["where"].split()[1]) for f in document["oddities"]] == [
+        ("dead-channels", "0")
+    ]
+
+
+def test_inspect_names_appended_files(tiny, capsys):
+    with zipfile.ZipFile("tiny.tflite", "a") as archive:
+        archive.writestr("labels.txt", "zero\none\n")
+    assert "bytes: labels.txt" in told(capsys, "inspect", "tiny.tflite")
+
+
+@pytest.mark.parametrize("extra", ["", "--json"], ids=["text", "json"])
+def test_inspect_real_models(models, capsys, extra):
+    files = sorted(p for p in models.glob("*/*.tflite") if p.parent.name != "bad_inputs")
+    assert files
+    for path in files:
+        assert told(capsys, "inspect", str(path), *extra.split())
+
+
+# --- check -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scheme, strict, code",
+    [
+        pytest.param("uint8", "", 0, id="legal"),
+        pytest.param("int8", "", 1, id="errors"),
+        pytest.param("int8", "--strict", 1, id="errors-strict"),
+    ],
+)
+def test_check_source(tiny, capsys, scheme, strict, code):
+    assert main(["check", "tiny.tflite", "-s", scheme, *strict.split()]) == code
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith(f"tiny.tflite: {'not legal' if code else 'legal'} under {scheme}")
+
+
+@pytest.mark.parametrize("strict, code", [("", 0), ("--strict", 1)], ids=["plain", "strict"])
+def test_check_exceptions(tiny, capsys, strict, code):
+    assert main(["tiny.tflite", "-s", "symmetric", "-q"]) == 0
+    words = ["check", "tiny.symmetric.tflite", "-s", "symmetric", *strict.split()]
+    assert main(words) == code
+    assert "exceptions\n    tensor" in capsys.readouterr().out
+    assert main([*words, "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert document["legal"] is not bool(code)
+    assert [f["severity"] for f in document["findings"]] == ["exception"]
+
+
+@pytest.mark.parametrize("scheme", preset_names())
+def test_every_result_is_legal(demo_model, folder, capsys, scheme):
+    assert main([str(demo_model), "-s", scheme, "-o", "x.tflite", "-q"]) == 0
+    assert main(["check", "x.tflite", "-s", scheme]) == 0, capsys.readouterr().out
+
+
+# --- schemes -----------------------------------------------------------------------------------
+
+
+def test_schemes_lists_all(capsys):
+    lines = told(capsys, "schemes").splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_scheme_prints_the_file(capsys, name):
+    assert told(capsys, "schemes", name) == preset_text(name)
+
+
+def test_schemes_json(capsys):
+    listed = json.loads(told(capsys, "schemes", "--json"))["schemes"]
+    assert [parse_scheme(s["toml"], s["name"]).name for s in listed] == list(preset_names())
+
+
+# --- all ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["", "requantize", "check", "inspect", "schemes"])
+def test_help(capsys, command):
+    out = told(capsys, *command.split(), "--help")
+    assert out.startswith("usage: tflite_requant ")
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_version(capsys):
+    assert told(capsys, "--version") == "tflite_requant 0.1.0\n"

@@ -1,0 +1,36 @@
+"""Numbers and columns."""
+
+import pytest
+
+from tflite_requant.report import layout
+
+
+@pytest.mark.parametrize(
+    "part, whole, text",
+    [(0, 3, "0.0 %"), (1, 3, "33.3 %"), (2, 3, "66.6 %"), (99_999, 100_000, "99.9 %"),
+     (3, 3, "100 %"), (0, 0, "100 %")],
+)  # fmt: skip
+def test_percent_never_rounds_up(part, whole, text):
+    assert layout.percent(part, whole) == text
+
+
+def test_plural():
+    assert [layout.plural(n, "note") for n in (0, 1, 2000)] == ["0 notes", "1 note", "2,000 notes"]
+
+
+def test_wrap_keeps_long_words_whole():
+    assert layout.wrap("a " + "b" * 90 + " c", "  x  ") == ["  x  a", "     " + "b" * 90, "     c"]
+
+
+def test_table_leaves_empty_columns_out():
+    rows = [("1", "", "abc"), ("20", "", "d")]
+    assert layout.table(("no", "none", "name"), rows, "><<", "") == ["no  name", " 1  abc", "20  d"]
+    assert layout.table(("no",), [], "<") == []
+
+
+def test_fields_align():
+    assert layout.fields([("a", "1"), ("long", "2")]) == ["  a     1", "  long  2"]
+
+
+def test_shorten():
+    assert [layout.shorten("abcdef", n) for n in (6, 5)] == ["abcdef", "abcd…"]

@@ -1,0 +1,132 @@
+"""A report as text: what is told, what is folded, what is worst."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from tflite_requant.errors import Finding
+from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
+from tflite_requant.report.text import summary_text
+
+
+def clamped(index: int, lost: tuple[float, float], hits=None) -> OperatorOutcome:
+    return OperatorOutcome(
+        0,
+        index,
+        "ADD",
+        f"op {index} ADD a{index}",
+        "approximated",
+        clamp_lost=lost,
+        clamp_hits=hits,
+    )
+
+
+def note(index: int) -> Finding:
+    return Finding("note", f"op {index} ADD a{index}", "clamp", f"lost {index}")
+
+
+CONV = OperatorOutcome(
+    0, 0, "CONV_2D", "op 0 CONV_2D conv", "bit-identical", 8, 7, 80, 70, 0.25, (-9, -6)
+)
+FC = OperatorOutcome(
+    0, 1, "FULLY_CONNECTED", "op 1 FC", "grid-exact", 2, 2, 20, 20, math.inf, (-7, -7)
+)
+TENSORS = (
+    TensorOutcome(0, 1, "a", "uint8", 0.5, 128, "int8", 0.5, 0, "shifted"),
+    TensorOutcome(0, 2, "b", "uint8", 0.5, 1, "int8", 0.75, 0, "regridded"),
+)
+REPORT = Report(
+    scheme="symmetric",
+    summary="int8 with zero point 0",
+    arithmetic="litert-reference",
+    data="no data",
+    changed=True,
+    operators=(CONV, FC, *(clamped(i, (float(i), 0.0)) for i in range(2, 7))),
+    findings=(
+        Finding(
+            "exception",
+            "tensor 9 y",
+            "fixed-output",
+            "TFLite fixes it",
+            "zero point 0",
+            "live with it",
+        ),
+        *(note(i) for i in range(2, 7)),
+    ),
+    tensors=TENSORS,
+    inserted=("QUANTIZE uint8 -> int8 x", "QUANTIZE int8 -> int8 y", "MAXIMUM 0 z"),
+    source_bytes=1000,
+    result_bytes=2000,
+    corrections=("exact-grid",),
+)
+
+
+def lines_of(report: Report, **how) -> list[str]:
+    return [line.strip() for line in summary_text(report, "x.tflite", **how).splitlines()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "symmetric",
+        "int8 with zero point 0",
+        "written      x.tflite",
+        "size         2,000 bytes, the source has 1,000",
+        "statistics   no data",
+        "corrections  exact-grid",
+        "operators    7: 1 bit-identical, 1 grid-exact, 5 approximated",
+        "tensors      2: 1 shifted, 1 regridded",
+        "channels     9 of 10 exact (90.0 %)",
+        "weights      90 of 100 exact (90.0 %)",
+        "inserted     2 QUANTIZE, 1 MAXIMUM",
+        "findings     1 exception, 0 warnings, 5 notes",
+        "exceptions",
+        "[fixed-output] TFLite fixes it",
+        "need  zero point 0",
+        "hint  live with it",
+        "notes, the 3 worst of 5; -v shows all",
+    ],
+)
+def test_is_told(line):
+    assert line in lines_of(REPORT)
+
+
+def shown_notes(report: Report, **how) -> list[str]:
+    return [line[-1] for line in lines_of(report, **how) if line.startswith("[clamp]")]
+
+
+def test_worst_notes_first():
+    assert shown_notes(REPORT) == ["6", "5", "4"]
+    assert shown_notes(REPORT, verbose=True) == ["6", "5", "4", "3", "2"]
+
+
+def test_measured_hits_weigh_more_than_steps():
+    operators = (*REPORT.operators[:2], clamped(2, (2.0, 0.0), (0.5, 0.0)), *REPORT.operators[3:])
+    assert shown_notes(replace(REPORT, operators=operators)) == ["2", "6", "5"]
+
+
+def test_verbose_shows_each_operator_and_insertion():
+    rows = [line.split() for line in lines_of(REPORT, verbose=True)]
+    assert ["0", "CONV_2D", "bit-identical", "7", "8", "-9..-6", "0.25"] in rows
+    assert ["1", "FULLY_CONNECTED", "grid-exact", "2", "2", "-7", "-"] in rows
+    assert ["6", "ADD", "approximated", "-6"] in rows
+    assert ["MAXIMUM", "0", "z"] in rows
+
+
+def test_two_sided_clamp():
+    report = replace(REPORT, operators=(clamped(0, (3.0, 4.4)),))
+    assert ["0", "ADD", "approximated", "-3", "+4"] in [
+        r.split() for r in lines_of(report, verbose=True)
+    ]
+
+
+def test_unchanged():
+    text = " ".join(lines_of(replace(REPORT, changed=False, findings=())))
+    assert "the model is on scheme symmetric already; the output has the source's bytes" in text
+    assert "findings   none" in text
+    assert "channels" not in text
+
+
+def test_nothing_weighted_no_channels():
+    assert "channels" not in summary_text(replace(REPORT, operators=(clamped(0, (1.0, 0.0)),)), "x")

@@ -1,0 +1,138 @@
+"""Scheme files: what is legal, what is told about what is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tflite_requant.errors import SchemeError
+from tflite_requant.schemes import load_scheme, parse_scheme, preset_names, preset_text
+from tflite_requant.schemes.loader import tomllib
+
+SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "scheme.schema.json"
+
+# Schemes that the JSON Schema can judge: (TOML below the name, what the message says; "" = legal).
+FILES = {
+    "name-alone": ("", ""),
+    "bits": ("[bias]\nbits = 20", ""),
+    "zero-point-any": ('[activations]\nzero_point = "any"', ""),
+    "override": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"', ""),
+    "override-weights": (
+        '[[override]]\ntensor = "logits$"\n[override.weights]\ngranularity = "per-tensor"',
+        "",
+    ),
+    "unknown-top": (
+        "speed = 3",
+        "top level: [scheme] unknown key 'speed'; need one of accumulator, ",
+    ),
+    "unknown-section": ("[wheights]", "unknown key 'wheights'"),
+    "unknown-key": (
+        "[weights]\ngranularitee = 1",
+        "[weights]: [scheme] unknown key 'granularitee'",
+    ),
+    "section-is-number": ("weights = 3", "[weights]: [scheme] found 3; need a table"),
+    "dtype": (
+        '[activations]\ndtype = "int4"',
+        "dtype = 'int4'; need one of 'int8', 'uint8', 'int16'",
+    ),
+    "dtype-number": ("[activations]\ndtype = 8", "dtype = 8; need one of"),
+    "zero-point-text": ('[activations]\nzero_point = "none"', 'need an integer or "any"'),
+    "zero-point-bool": ("[activations]\nzero_point = true", 'need an integer or "any"'),
+    "zero-point-far": ("[activations]\nzero_point = 40000", 'need an integer or "any"'),
+    "range-long": ("[weights]\nrange = [1, 2, 3]", "need two ascending integers"),
+    "range-text": ('[weights]\nrange = ["a", 3]', "need two ascending integers"),
+    "bits-few": ("[bias]\nbits = 7", "need an integer from 8 to 64"),
+    "shift-far": ("[rescale]\nshift = [-40, 0]", "need two ascending integers from -31 to 30"),
+    "allow-text": ('[operators]\nallow = "ADD"', "need a list of operator names"),
+    "allow-nothing": ("[operators]\nallow = []", "need a list of operator names"),
+    "runtime-fixed": ('[operators]\nruntime_fixed = "maybe"', "one of 'allow', 'refuse'"),
+    "override-of-nothing": (
+        "[[override]]\nbias.bits = 20",
+        "[[override]] 1: [scheme] it selects nothing",
+    ),
+    "override-key": (
+        '[[override]]\noperator = "ADD"\nrescale.shift = [0, 1]',
+        "unknown key 'rescale'",
+    ),
+    "override-value": (
+        '[[override]]\noperator = "ADD"\nbias.bits = 2',
+        "[[override]] 1 bias: [scheme]",
+    ),
+}
+
+# What only the loader sees: each key is fine, together they have no form in TFLite.
+CONTRADICTIONS = {
+    "descending-range": ("[weights]\nrange = [5, 4]", "need two ascending integers"),
+    "range-beyond-dtype": ("[weights]\nrange = [-127, 200]", "range [-127, 200] for int8"),
+    "mixed-signs": ('[activations]\ndtype = "uint8"', "dtype int8 with uint8 activations"),
+    "per-axis-uint8": ('[activations]\ndtype = "uint8"\n'
+                       '[weights]\ndtype = "uint8"\nrange = [0, 255]\n'
+                       'zero_point = "any"', "per-axis uint8"),
+    "int8-zero-point": ("[weights]\nzero_point = 3", "zero_point = 3 for int8"),
+    "int16-zero-point": ('[activations]\ndtype = "int16"', "zero_point = 'any' for int16"),
+    "int64-bias": ('[bias]\ndtype = "int64"', "dtype int64 with int8 activations"),
+    "bits-beyond-dtype": ("[bias]\nbits = 40", "bits = 40 for int32"),
+    "bad-pattern": ('[[override]]\ntensor = "("\nbias.bits = 20', "a regular expression"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def validator():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("text, says", [*FILES.values(), *CONTRADICTIONS.values()],
+                         ids=[*FILES, *CONTRADICTIONS])  # fmt: skip
+def test_loader(text, says):
+    text = f'name = "mine"\n{text}\n'
+    if not says:
+        assert parse_scheme(text, "mine.toml").name == "mine"
+        return
+    with pytest.raises(SchemeError) as error:
+        parse_scheme(text, "mine.toml")
+    assert says in str(error.value)
+    assert all(line.startswith("mine.toml: ") for line in str(error.value).splitlines())
+
+
+@pytest.mark.parametrize("text, says", FILES.values(), ids=FILES)
+def test_json_schema_agrees(validator, text, says):
+    tables = tomllib.loads(f'name = "mine"\n{text}\n')
+    assert validator.is_valid(tables) == (not says)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets(validator, name):
+    tables = tomllib.loads(preset_text(name))
+    assert [e.message for e in validator.iter_errors(tables)] == []
+    assert load_scheme(name).name == tables["name"] == name
+    assert load_scheme(name).summary
+
+
+def test_name_is_needed(validator):
+    with pytest.raises(SchemeError, match="no name"):
+        parse_scheme("", "mine.toml")
+    assert not validator.is_valid({})
+
+
+def test_defaults_are_the_int8_preset_without_its_words():
+    mine, preset = parse_scheme('name = "int8"', "x"), load_scheme("int8")
+    assert (mine.activations, mine.bias, mine.rescale) == (
+        preset.activations,
+        preset.bias,
+        preset.rescale,
+    )
+
+
+def test_overrides_apply_in_file_order():
+    scheme = parse_scheme(
+        'name = "x"\n[[override]]\noperator = "ADD"\nactivations.zero_point = 0\n'
+        '[[override]]\ntensor = "^last"\nactivations.zero_point = 5\n', "x",
+    )  # fmt: skip
+    found = [
+        scheme.for_operator(op, tensor).activations.zero_point
+        for op, tensor in (("ADD", "a"), ("ADD", "last"), ("MUL", "last"), ("MUL", "a"))
+    ]
+    assert found == [0, 5, 5, "any"]

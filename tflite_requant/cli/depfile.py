@@ -1,0 +1,37 @@
+"""Dependency files that Make and Ninja read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tflite_requant.errors import UsageError
+
+
+def depfile_bytes(targets: Iterable[Path], inputs: Iterable[Path]) -> bytes:
+    """`targets: inputs`, an input a line. Raises UsageError for a name that Make cannot hold."""
+    left = " ".join(escape(t) for t in targets)
+    right = [escape(i) for i in dict.fromkeys(inputs)]
+    return (f"{left}:" + "".join(f" \\\n  {name}" for name in right) + "\n").encode()
+
+
+def escape(path: Path) -> str:
+    """A file name as Make reads it: spaces, #, $ and backslashes before them are escaped."""
+    name = str(path)
+    if "\n" in name:
+        raise UsageError(f"--depfile: {name!r} has a line break, which no Makefile can hold")
+    name = re.sub(r"(\\*)([ \t#])", r"\1\1\\\2", name)
+    return name.replace("$", "$$")
+
+
+def files_of(spec: str | None) -> list[Path]:
+    """The files that a --calibration value names: FILE, FILE:ARRAY, all of a folder, or none."""
+    if spec is None:
+        return []
+    path = Path(spec)
+    if not path.exists():
+        path = Path(spec.rpartition(":")[0] or spec)
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    return [path] if path.exists() else []

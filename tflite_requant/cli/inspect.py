@@ -1,0 +1,149 @@
+"""`inspect`: what is in a model."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import groupby
+from typing import Any
+
+from tflite_requant.report.as_json import document, plain
+from tflite_requant.report.layout import fields, plural, shorten, table, wrap
+
+SUMMARY = "Show what is in a model: operators, quantization and what is unusual about it."
+USAGE = "MODEL [flags]"
+SHORT_DTYPES = {
+    "uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "float32": "f32",
+    "float16": "f16",
+}  # fmt: skip
+OPERATOR_WIDTH, TENSOR_WIDTH, NAME_WIDTH = 24, 34, 40
+SHOWN_PLACES = 3
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the .tflite file")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    from pathlib import Path
+
+    from tflite_requant import files
+    from tflite_requant.cli.inspection import inspection
+
+    model = files.load(args.model)
+    facts = inspection(model, len(model.to_bytes()))
+    if args.json:
+        return 0, document("inspect", model=args.model, **plain(facts))
+    return 0, "\n".join(_text(Path(args.model).name, facts, args.verbose, args.quiet))
+
+
+def _text(name: str, facts: dict[str, Any], verbose: bool, quiet: bool) -> list[str]:
+    lines = [name, *fields(_overview(facts))]
+    if facts["oddities"]:
+        lines += ["", "  oddities", *_oddities(facts["oddities"], verbose)]
+    for i, subgraph in enumerate(facts["subgraphs"]):
+        if quiet:
+            continue
+        which = (
+            f" of subgraph {i} {subgraph['name']}".rstrip() if len(facts["subgraphs"]) > 1 else ""
+        )
+        lines += ["", f"  operators{which}", *_operator_table(subgraph)]
+        if verbose:
+            lines += ["", f"  tensors{which}", *_tensor_table(subgraph)]
+    return lines
+
+
+def _overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    main = facts["subgraphs"][0]
+    counts = facts["operator_counts"]
+    tensors = [t for s in facts["subgraphs"] for t in s["tensors"]]
+    pairs = [("file", f"{facts['bytes']:,} bytes, schema version {facts['schema_version']}")]
+    if facts["description"]:
+        pairs.append(("description", facts["description"]))
+    for side in ("inputs", "outputs"):
+        pairs += [(side[:-1], _full(main["tensors"][i])) for i in main[side]]
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    pairs.append(("operators", f"{sum(counts.values())}: {told}"))
+    pairs.append(
+        ("tensors", f"{len(tensors)}, {facts['per_axis_tensors']} of them quantized per axis")
+    )
+    if facts["min_runtime_version"]:
+        pairs.append(("runtime", f"{facts['min_runtime_version']} or later"))
+    if facts["metadata"]:
+        entries = (f"{m['name']} ({plural(m['bytes'], 'byte')})" for m in facts["metadata"])
+        pairs.append(("metadata", ", ".join(entries)))
+    for s in facts["signatures"]:
+        arguments = f"{', '.join(s['inputs'])} -> {', '.join(s['outputs'])}"
+        pairs.append(("signature", f"{s['key']}: {arguments}"))
+    if facts["trailing"]["bytes"]:
+        names = ", ".join(facts["trailing"]["files"]) or "not a ZIP"
+        pairs.append(("appended", f"{facts['trailing']['bytes']:,} bytes: {names}"))
+    return pairs
+
+
+def _oddities(found: list[dict[str, str]], verbose: bool) -> list[str]:
+    """A line a law, with the places it was met; -v shows them all."""
+    lines = []
+    for law, group in groupby(sorted(found, key=lambda f: f["law"]), key=lambda f: f["law"]):
+        findings = list(group)
+        shown = findings if verbose else findings[:SHOWN_PLACES]
+        lines += wrap(f"[{law}] {plural(len(findings), 'place')}", "    ")
+        for f in shown:
+            lines.append(f"      {shorten(f['where'], 72)}")
+            lines += wrap(f["found"], "        ")
+        if len(shown) < len(findings):
+            lines.append(f"      and {len(findings) - len(shown)} more; -v shows all")
+    return lines
+
+
+def _operator_table(subgraph: dict[str, Any]) -> list[str]:
+    tensors = subgraph["tensors"]
+
+    def cell(index: int | None) -> str:
+        return "" if index is None or index < 0 else brief(tensors[index], 3)
+
+    rows = []
+    for op in subgraph["operators"]:
+        first = next((i for i in op["inputs"] if i >= 0 and i != op["weights"]
+                      and not tensors[i]["constant"]), None)  # fmt: skip
+        fused = "" if op["activation"] == "NONE" else f"+{op['activation']}"
+        name = shorten(f"{op['name']}{fused}", OPERATOR_WIDTH)
+        output = op["outputs"][0] if op["outputs"] else None
+        cells = (cell(first), cell(op["weights"]), cell(output))
+        rows.append((str(op["index"]), name, str(op["version"]), *cells))
+    return table(("op", "name", "v", "input", "weights", "output"), rows, "><><<<")
+
+
+def _tensor_table(subgraph: dict[str, Any]) -> list[str]:
+    rows = [
+        (
+            str(t["index"]),
+            shorten(t["name"], TENSOR_WIDTH),
+            "const" if t["constant"] else "var" if t["variable"] else "",
+            "x".join(str(n) for n in t["shape"]),
+            brief(t, 7),
+        )
+        for t in subgraph["tensors"]
+    ]
+    return table(("no", "name", "kind", "shape", "type"), rows, "><<<<")
+
+
+def brief(tensor: dict[str, Any], digits: int) -> str:
+    """Type, scale and zero point in a few columns: "u8 0.0235 128", "i8 32 scales"."""
+    dtype = SHORT_DTYPES.get(tensor["dtype"], tensor["dtype"])
+    scales = tensor["scales"]
+    if not scales:
+        return dtype
+    if len(scales) > 1:
+        return f"{dtype} {len(scales)} scales"
+    return f"{dtype} {scales[0]:.{digits}g} {tensor['zero_points'][0]}"
+
+
+def _full(tensor: dict[str, Any]) -> str:
+    shape = "x".join(str(n) for n in tensor["shape"])
+    text = f"{shorten(tensor['name'], NAME_WIDTH)} {tensor['dtype']} {shape}".rstrip()
+    if len(tensor["scales"]) == 1:
+        text += f" scale {tensor['scales'][0]:.9g} zero point {tensor['zero_points'][0]}"
+    elif tensor["scales"]:
+        text += f" {len(tensor['scales'])} scales on axis {tensor['axis']}"
+    return text

@@ -1,0 +1,124 @@
+"""What is unusual about a model: things that surprise hardware or this program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog import spec_of
+from tflite_requant.errors import Finding
+from tflite_requant.model import Model, Operator, Subgraph, Tensor, dtypes
+from tflite_requant.report.layout import plural
+
+ALIGNMENT = 16
+BIAS_SCALE_TOLERANCE = 1e-5  # float32 products of correct converters stay well below
+
+
+def oddities(model: Model) -> list[Finding]:
+    """Everything unusual, operators in graph order and the file's own behind them."""
+    found = [f for s, op in model.operators() for f in _operator(s, op)]
+    found += [f for s in model.subgraphs for t in s.tensors for f in _constant(s, t)]
+    return [*found, *_file(model)]
+
+
+def operand(subgraph: Subgraph, op: Operator, role: str) -> Tensor | None:
+    """The first operand with a role in the catalog, or None."""
+    spec = spec_of(op)
+    for position, index in enumerate(op.inputs):
+        entry = spec.input(position) if spec is not None else None
+        if index >= 0 and entry is not None and entry.role == role:
+            return subgraph.tensors[index]
+    return None
+
+
+def dead_channels(op: Operator, weights: Tensor) -> int:
+    """Output channels whose weights all stand for 0; 0 for weights that cannot be read."""
+    axis = next(o.axis for o in spec_of(op).inputs if o.role == "weights")
+    if not weights.is_constant or weights.qparams is None or axis is None or size_error(weights):
+        return 0
+    centred = weights.qarray().centred()
+    return int((~np.moveaxis(centred, axis, 0).reshape(centred.shape[axis], -1).any(axis=1)).sum())
+
+
+def size_error(constant: Tensor) -> str:
+    """How bytes and shape of a constant disagree, "" where they do not or nobody can tell."""
+    if constant.dtype not in dtypes.NUMPY:
+        return ""
+    try:
+        constant.array()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def bias_scale_error(x: Tensor, weights: Tensor, bias: Tensor) -> float:
+    """Greatest relative distance of the bias scales from input scale times weights scale."""
+    if x.qparams is None or weights.qparams is None or bias.qparams is None:
+        return 0.0
+    law = np.atleast_1d(x.qparams.scale) * np.atleast_1d(weights.qparams.scale)
+    scales = np.atleast_1d(bias.qparams.scale)
+    if law.size != scales.size and 1 not in (law.size, scales.size) or not np.all(law > 0):
+        return float("inf")
+    return float(np.max(np.abs(scales - law) / law))
+
+
+def unaligned_buffers(model: Model) -> int:
+    """Constants whose bytes do not start at a multiple of 16 in the file that was read."""
+    if model.source is None:
+        return 0
+    start = _address(model.source)
+    places = [_address(b.data) - start for b in model.buffers if b.data is not None and len(b.data)]
+    return sum(p % ALIGNMENT != 0 for p in places if 0 <= p < len(model.source))
+
+
+def _address(data: bytes | memoryview) -> int:
+    return np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+
+
+def _operator(subgraph: Subgraph, op: Operator) -> Iterator[Finding]:
+    where = subgraph.label(op)
+    tensors = [subgraph.tensors[t] for t in (*op.inputs, *op.outputs) if t >= 0]
+    if spec_of(op) is None and any(t.is_quantized_activation for t in tensors):
+        yield Finding("warning", where, "operator", f"{op.name} is not in the operator catalog")
+    weights, bias = operand(subgraph, op, "weights"), operand(subgraph, op, "bias")
+    if weights is None:
+        return
+    dead = dead_channels(op, weights)
+    if dead:
+        yield Finding(
+            "note", where, "dead-channels", f"no weight but 0 in {plural(dead, 'channel')}"
+        )
+    x = operand(subgraph, op, "activation")
+    error = bias_scale_error(x, weights, bias) if x is not None and bias is not None else 0.0
+    if error > BIAS_SCALE_TOLERANCE:
+        yield Finding(
+            "warning", where, "bias-scale",
+            f"bias scales are off input x weights scale by {error:.2g}",
+        )  # fmt: skip
+
+
+def _constant(subgraph: Subgraph, tensor: Tensor) -> Iterator[Finding]:
+    problem = size_error(tensor) if tensor.is_constant else ""
+    if problem:
+        where = f"subgraph {subgraph.index} " if subgraph.index else ""
+        yield Finding("warning", where + tensor.label(), "constant-size", problem)
+
+
+def _file(model: Model) -> Iterator[Finding]:
+    unaligned = unaligned_buffers(model)
+    if unaligned:
+        yield Finding(
+            "note", "file", "alignment", f"{plural(unaligned, 'constant')} not at a multiple of 16"
+        )
+    if len(model.subgraphs) > 1:
+        yield Finding("note", "file", "subgraphs", f"{len(model.subgraphs)} subgraphs")
+    external = sum(b.external for b in model.buffers)
+    if external:
+        yield Finding(
+            "note", "file", "external", f"{plural(external, 'constant')} behind the flatbuffer"
+        )
+    if model.trailing:
+        yield Finding(
+            "note", "file", "trailing", f"{len(model.trailing):,} bytes follow the flatbuffer"
+        )

@@ -1,0 +1,104 @@
+"""The argument parser: flags as a firmware engineer's build wants them, errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+from difflib import get_close_matches
+from types import ModuleType
+
+from absl.flags import argparse_flags
+
+from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
+from tflite_requant.errors import UsageError
+from tflite_requant.version import VERSION
+
+PROGRAM = "tflite_requant"
+HELP_WIDTH = 80
+EPILOG = """\
+commands:
+{commands}
+
+  {program} COMMAND --help tells the flags of one; without a command,
+  {default} is meant.
+
+exit codes:
+  0  done
+  1  the answer is no: findings, refused by a law, --require not met
+  2  the request or the file is unusable
+  3  a bug in this program
+"""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help in the same words and columns on every terminal and Python version."""
+
+    def __init__(self, prog: str, **kwargs) -> None:
+        super().__init__(prog, **{**kwargs, "width": HELP_WIDTH, "max_help_position": 26})
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return str(action.metavar or action.dest)
+        names = ", ".join(action.option_strings)
+        return names if action.nargs == 0 else f"{names} {action.metavar or action.dest.upper()}"
+
+
+class Parser(argparse_flags.ArgumentParser):
+    """Raises UsageError where argparse prints usage and exits.
+
+    No absl flags are inherited: absl's own -v takes a number, and its flags are not our promise.
+    """
+
+    def __init__(self, command: str, module: ModuleType) -> None:
+        word = "" if command == DEFAULT else f"{command} "
+        super().__init__(
+            prog=PROGRAM,
+            usage=f"{PROGRAM} {word}{module.USAGE}",
+            description=module.SUMMARY,
+            epilog=_epilog() if command == DEFAULT else None,
+            formatter_class=Formatter,
+            add_help=False,
+            allow_abbrev=False,
+            inherited_absl_flags=None,
+        )
+        self.command = command
+        module.add_flags(self)
+        common = self.add_argument_group("common")
+        common.add_argument("-q", "--quiet", action="store_true", help="only errors are printed")
+        common.add_argument("-v", "--verbose", action="store_true", help="everything is told")
+        common.add_argument(
+            "--version", action="version", version=f"{PROGRAM} {VERSION}", help="print the version"
+        )
+        common.add_argument("-h", "--help", action="help", help="print this")
+
+    def error(self, message: str) -> None:
+        raise UsageError(f"{message}; see {self.help_call()}")
+
+    def help_call(self) -> str:
+        """The command line that prints this parser's help."""
+        return f"{PROGRAM} {'' if self.command == DEFAULT else self.command + ' '}--help"
+
+    def parse(self, words: list[str]) -> argparse.Namespace:
+        """Parse the words behind the command. Raises UsageError; exits after --help, --version."""
+        args, unknown = self.parse_known_args(words)
+        if unknown:
+            self.error(self._about(unknown[0]))
+        args.command = self.command
+        return args
+
+    def _about(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"one model at a time: what is {word!r}?"
+        flag = word.split("=")[0]
+        known = [name for action in self._actions for name in action.option_strings]
+        near = get_close_matches(flag, known, n=1)
+        return f"unknown flag {flag}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def parser_of(command: str) -> Parser:
+    """The parser of one command."""
+    return Parser(command, command_module(command))
+
+
+def _epilog() -> str:
+    lines = "\n".join(f"  {name:<12}{summary}" for name, summary in COMMANDS.items())
+    return EPILOG.format(commands=lines, program=PROGRAM, default=DEFAULT)

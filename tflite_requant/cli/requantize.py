@@ -1,0 +1,259 @@
+"""`requantize`: schemes in, models out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflite_requant.cli.depfile import depfile_bytes, files_of
+from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.terminal import complain, shows_progress
+from tflite_requant.errors import FormatError, RefusedError, UsageError
+from tflite_requant.outcome import Report
+from tflite_requant.report.as_json import document, refusal_value, report_value
+from tflite_requant.report.findings import finding_lines
+from tflite_requant.report.layout import plural
+from tflite_requant.report.numbers import NUMBERS, numbers
+from tflite_requant.report.text import summary_text
+from tflite_requant.schemes import Scheme, load_scheme
+
+SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
+USAGE = "MODEL [flags]"
+NOTHING = "nothing"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the .tflite file, which is never changed")
+    what = parser.add_argument_group("what is made")
+    what.add_argument(
+        "-s", "--scheme", metavar="NAME|FILE[,...]", default="int8",
+        help="presets or .toml files, one output each; default int8",
+    )  # fmt: skip
+    what.add_argument(
+        "-o", "--output", metavar="PATH",
+        help="a file, or a folder that exists; default STEM.SCHEME.tflite beside MODEL",
+    )  # fmt: skip
+    what.add_argument(
+        "--keep-io", action="store_true",
+        help="inputs and outputs keep their type and quantization",
+    )  # fmt: skip
+    what.add_argument(
+        "--keep-unknown",
+        action="store_true",
+        help="operators outside the catalog stay as they are, between QUANTIZE operators",
+    )
+    what.add_argument(
+        "--strict-meaning",
+        action="store_true",
+        help="every tensor keeps its real values: no zero point is folded into a bias",
+    )
+    what.add_argument(
+        "--clamps", choices=("fused", "exact"), default="fused", metavar="fused|exact",
+        help="exact: restore every old clamp, with MINIMUM and MAXIMUM where need be",
+    )  # fmt: skip
+    how = parser.add_argument_group("how it is made")
+    how.add_argument(
+        "--calibration", metavar="FILE|DIR|prior",
+        help=".npy, .npz or a folder of images; default prior, which needs no data",
+    )  # fmt: skip
+    how.add_argument(
+        "--correction",
+        metavar="LIST",
+        help="some of exact-grid, scale-search, error-compensation, bias-folding, or none; "
+        "default all",
+    )
+    how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    build = parser.add_argument_group("for builds")
+    build.add_argument(
+        "--require", metavar="CONDITIONS", default="",
+        help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
+        f"written. Numbers: {', '.join(NUMBERS)}",
+    )  # fmt: skip
+    build.add_argument(
+        "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
+    )
+    build.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one scheme: the result's bytes and report, or why it was refused."""
+
+    scheme: Scheme
+    output: Path
+    report: Report | None = None
+    data: bytes = b""
+    refusal: RefusedError | None = None
+    unmet: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.refusal is None and not self.unmet
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    """Every scheme is tried; files are written only when all of them succeed."""
+    conditions = parse_conditions(args.require, NUMBERS)
+    named = [(word, load_scheme(word)) for word in _words("--scheme", args.scheme)]
+    schemes = [scheme for _, scheme in named]
+    source = Path(args.model)
+    outputs = output_paths(source, args.output, schemes)
+    from tflite_requant import files
+
+    depfile = Path(args.depfile) if args.depfile else None
+    _check_places(source, [*outputs, *([depfile] if depfile else [])])
+    options = _options(args)
+    model = files.load(source)
+    known = _statistics(args, model)
+    attempts = [
+        _attempt(model, scheme, output, args, known, options, conditions)
+        for scheme, output in zip(schemes, outputs, strict=True)
+    ]
+    good = all(attempt.succeeded for attempt in attempts)
+    if good:
+        contents = {attempt.output: attempt.data for attempt in attempts}
+        if depfile:
+            scheme_files = [Path(word) for word, _ in named if word.endswith(".toml")]
+            inputs = [source, *scheme_files, *files_of(args.calibration)]
+            contents[depfile] = depfile_bytes(outputs, inputs)
+        files.write_all(contents)
+    _complain(source, attempts)
+    return (0 if good else 1), _answer(args, source, attempts, good)
+
+
+def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> list[Path]:
+    """Where each scheme's model goes. Raises UsageError where two would share a file."""
+    names = [f"{source.stem}.{scheme.name}.tflite" for scheme in schemes]
+    double = next((s.name for i, s in enumerate(schemes) if s in schemes[:i] or
+                   s.name in [t.name for t in schemes[:i]]), None)  # fmt: skip
+    if double:
+        raise UsageError(f"--scheme: two schemes are named {double!r} and would share an output")
+    if output is None:
+        return [source.with_name(name) for name in names]
+    folder = Path(output)
+    if folder.is_dir():
+        return [folder / name for name in names]
+    if output.endswith("/"):
+        raise UsageError(f"{output}: cannot be written: the folder does not exist")
+    if len(schemes) > 1:
+        found = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(
+            f"{output}: {found}; {len(schemes)} schemes need a folder that exists as --output"
+        )
+    return [folder]
+
+
+def _check_places(source: Path, places: list[Path]) -> None:
+    """Raise UsageError where something would be written over the source or over another output."""
+    from tflite_requant import files
+
+    for i, path in enumerate(places):
+        files.check_writable(path)
+        if path.resolve() == source.resolve():
+            raise UsageError(f"{path}: this is the source, which is never changed")
+        if path.resolve() in [other.resolve() for other in places[:i]]:
+            raise UsageError(f"{path}: named twice as an output")
+
+
+def _options(args: argparse.Namespace):
+    from tflite_requant.requantize import CORRECTIONS, Options
+
+    correction = CORRECTIONS
+    if args.correction is not None:
+        words = _words("--correction", args.correction)
+        unknown = [w for w in words if w not in CORRECTIONS and words != ["none"]]
+        if unknown:
+            raise UsageError(
+                f"--correction: unknown {unknown[0]!r}; known: {', '.join(CORRECTIONS)}, or none"
+            )
+        correction = tuple(c for c in CORRECTIONS if c in words)
+    return Options(
+        keep_io=args.keep_io,
+        keep_unknown=args.keep_unknown,
+        strict_meaning=args.strict_meaning,
+        clamps=args.clamps,
+        correction=correction,
+        seed=args.seed,
+        progress=shows_progress(args),
+    )
+
+
+def _words(flag: str, text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"{flag} {text!r}: an empty name in the list")
+    return words
+
+
+def _attempt(model, scheme: Scheme, output: Path, args, known, options, conditions) -> Attempt:
+    from tflite_requant import files
+    from tflite_requant.requantize import requantize
+
+    try:
+        with _naming(args.model):
+            result = requantize(model, scheme, known, options)
+    except RefusedError as error:
+        return Attempt(scheme, output, refusal=error)
+    missed = unmet(conditions, numbers(result.report))
+    data = files.model_bytes(result.model)
+    return Attempt(scheme, output, result.report, data, unmet=tuple(missed))
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Let a FormatError say which file it speaks of."""
+    try:
+        yield
+    except FormatError as error:
+        raise type(error)(f"{path}: {error}", error.findings) from None
+
+
+def _statistics(args: argparse.Namespace, model):
+    """What the samples say, measured once for all schemes; None without samples."""
+    if args.calibration in (None, "prior"):
+        return None
+    from tflite_requant import statistics
+    from tflite_requant.requantize import check_constants, screen
+    from tflite_requant.samples import load_samples
+
+    with _naming(args.model):
+        screen(model)
+        check_constants(model)
+    samples = load_samples(args.calibration, model, seed=args.seed)
+    return statistics.measure(model, samples, progress=shows_progress(args), seed=args.seed)
+
+
+def _complain(source: Path, attempts: list[Attempt]) -> None:
+    for attempt in attempts:
+        if attempt.refusal is not None:
+            details = finding_lines(attempt.refusal.findings)
+            complain(f"{source}: {attempt.refusal.summary}", details)
+        for line in attempt.unmet:
+            complain(f"{source}: {attempt.scheme.name}: {line}")
+    failed = sum(not attempt.succeeded for attempt in attempts)
+    if failed and len(attempts) > 1:
+        complain(f"{source}: {failed} of {plural(len(attempts), 'scheme')} failed; nothing written")
+
+
+def _answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], good: bool) -> str:
+    if args.json:
+        return document(
+            "requantize", model=str(source), written=good, results=[_value(a) for a in attempts]
+        )
+    if args.quiet:
+        return ""
+    return "\n\n".join(
+        summary_text(a.report, str(a.output) if good else NOTHING, args.verbose)
+        for a in attempts
+        if a.report is not None
+    )
+
+
+def _value(attempt: Attempt) -> dict:
+    if attempt.refusal is not None:
+        return refusal_value(attempt.scheme.name, attempt.refusal)
+    value = report_value(attempt.report)
+    return {**value, "output": str(attempt.output), "unmet": list(attempt.unmet)}

@@ -1,0 +1,31 @@
+"""`schemes`: the presets, as a list or as files."""
+
+from __future__ import annotations
+
+import argparse
+
+from tflite_requant.report.as_json import document
+from tflite_requant.report.layout import fields
+from tflite_requant.schemes import load_scheme, preset_names, preset_text
+
+SUMMARY = "List the schemes that come with the program, or print one to start your own."
+USAGE = "[NAME] [flags]"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="print this scheme's TOML")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    if args.name is not None and not args.json:
+        return 0, preset_text(args.name).rstrip("\n")
+    names = preset_names() if args.name is None else (args.name,)
+    summaries = [(name, load_scheme(name).summary) for name in names]
+    if args.json:
+        listed = [
+            {"name": name, "summary": summary, "toml": preset_text(name)}
+            for name, summary in summaries
+        ]
+        return 0, document("schemes", schemes=listed)
+    return 0, "\n".join(fields(summaries, indent=""))

@@ -1,0 +1,71 @@
+"""Plain text in 80 columns: numbers, wrapped lines, tables."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+WIDTH = 80
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 note", "2,000 notes"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share rounded down, so that only all of it is "100 %"."""
+    if part == whole:
+        return "100 %"
+    return f"{1000 * part // whole / 10:.1f} %"
+
+
+def number(value: float) -> str:
+    """A float as short as it can be told: 7 digits, as many as a float32 deserves."""
+    return f"{value:.7g}"
+
+
+def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    """Lines of at most WIDTH columns; long words (tensor names) are never broken.
+
+    first, rest: what the first and the other lines begin with; rest defaults to spaces.
+    """
+    rest = " " * len(first) if rest is None else rest
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [first.rstrip()]
+
+
+def fields(pairs: Iterable[tuple[str, str]], indent: str = "  ") -> list[str]:
+    """Name and value a line, values aligned and wrapped."""
+    pairs = list(pairs)
+    width = max((len(name) for name, _ in pairs), default=0) + 2
+    return [line for name, value in pairs for line in wrap(value, f"{indent}{name:<{width}}")]
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], align: str, indent: str = "  "
+) -> list[str]:
+    """Rows under a head, columns two spaces apart.
+
+    align: a letter a column, "<" or ">"; a column that is empty in every row is left out.
+    """
+    rows = [list(row) for row in rows]
+    used = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        return indent + "  ".join(f"{cells[i]:{align[i]}{widths[i]}}" for i in used)
+
+    return [line(cells).rstrip() for cells in [head, *rows]] if rows else []
+
+
+def shorten(text: str, width: int) -> str:
+    """A text cut at its end to fit."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,63 @@
+"""The numbers of a report that have a name: what JSON tells and what a gate may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tflite_requant.outcome import Report
+
+
+def _severity(kind: str) -> Callable[[Report], float]:
+    return lambda report: sum(f.severity == kind for f in report.findings)
+
+
+def _share(part: str, whole: str) -> Callable[[Report], float]:
+    def share(report: Report) -> float:
+        total = sum(getattr(op, whole) for op in report.operators)
+        found = sum(getattr(op, part) for op in report.operators)
+        return 100.0 * found / total if total else 100.0
+
+    return share
+
+
+def _operators(*exactness: str) -> Callable[[Report], float]:
+    def share(report: Report) -> float:
+        found = sum(report.count(kind) for kind in exactness)
+        return 100.0 * found / len(report.operators) if report.operators else 100.0
+
+    return share
+
+
+NUMBERS: Mapping[str, tuple[str, Callable[[Report], float]]] = {
+    "exceptions": ("what the scheme asks and TFLite does not permit", _severity("exception")),
+    "warnings": ("findings of that severity", _severity("warning")),
+    "notes": ("findings of that severity", _severity("note")),
+    "lost_clamps": (
+        "operators that no longer saturate where the source did",
+        lambda report: sum(op.clamp_lost is not None for op in report.operators),
+    ),
+    "inserted": ("operators inserted", lambda report: len(report.inserted)),
+    "exact_channels": (
+        "percent of weight channels that kept their real numbers",
+        _share("exact_channels", "channels"),
+    ),
+    "exact_weights": (
+        "percent of weights that kept their real numbers",
+        _share("exact_weights", "weights"),
+    ),
+    "bit_identical_operators": (
+        "percent of operators that compute the source's integers",
+        _operators("bit-identical"),
+    ),
+    "exact_operators": (
+        "percent of operators that are bit-identical or grid-exact",
+        _operators("bit-identical", "grid-exact"),
+    ),
+    "approximated_operators": ("percent of operators that are neither", _operators("approximated")),
+    "result_bytes": ("size of the result", lambda report: report.result_bytes),
+}
+
+
+def numbers(report: Report) -> dict[str, float]:
+    """Every named number of a report, measured ones (`Report.metrics`) behind the others."""
+    return {name: of(report) for name, (_, of) in NUMBERS.items()} | dict(report.metrics)

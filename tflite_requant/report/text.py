@@ -1,0 +1,140 @@
+"""A report as 80 columns of plain text."""
+
+from __future__ import annotations
+
+import math
+
+from tflite_requant.errors import Finding
+from tflite_requant.outcome import OperatorOutcome, Report
+from tflite_requant.report.findings import finding_lines, severity_counts
+from tflite_requant.report.layout import fields, percent, shorten, table, wrap
+
+EXACTNESS = ("bit-identical", "grid-exact", "approximated")
+KEPT = ("identical", "shifted", "relabelled", "regridded")
+SHOWN_NOTES = 3
+NAME_WIDTH = 26
+
+
+def summary_text(report: Report, written: str, verbose: bool = False) -> str:
+    """What was asked, where it went and what it did, for people.
+
+    written: where the result is, or why it is nowhere. verbose: also every note, every inserted
+    operator and a line for each operator.
+    """
+    lines = [report.scheme, *wrap(report.summary, "  ")]
+    lines += ["", *fields(_overview(report, written))]
+    for title, findings in _sections(report, verbose):
+        lines += ["", f"  {title}", *finding_lines(findings, "    ")]
+    if verbose and report.inserted:
+        lines += ["", "  inserted", *(f"    {line}" for line in report.inserted)]
+    if verbose and report.operators:
+        lines += ["", "  operators, steps are those of the output", *operator_table(report)]
+    return "\n".join(lines)
+
+
+def _overview(report: Report, written: str) -> list[tuple[str, str]]:
+    pairs = [("written", written)]
+    if not report.changed:
+        same = f"the model is on scheme {report.scheme} already; the output has the source's bytes"
+        findings = severity_counts(report.findings) or "none"
+        return [*pairs, ("unchanged", same), ("findings", findings)]
+    pairs += [
+        ("size", f"{report.result_bytes:,} bytes, the source has {report.source_bytes:,}"),
+        ("statistics", report.data),
+        ("corrections", ", ".join(report.corrections) or "none"),
+        ("rounding", report.arithmetic),
+        ("operators", _counts(EXACTNESS, [op.exactness for op in report.operators])),
+        ("tensors", _counts(KEPT, [t.kept for t in report.tensors])),
+    ]
+    channels = sum(op.channels for op in report.operators)
+    if channels:
+        exact = sum(op.exact_channels for op in report.operators)
+        weights = sum(op.weights for op in report.operators)
+        same = sum(op.exact_weights for op in report.operators)
+        pairs += [
+            ("channels", f"{exact:,} of {channels:,} exact ({percent(exact, channels)})"),
+            ("weights", f"{same:,} of {weights:,} exact ({percent(same, weights)})"),
+        ]
+    pairs += [
+        ("inserted", _inserted(report)),
+        ("findings", severity_counts(report.findings, ("exception", "warning"))),
+    ]
+    return pairs
+
+
+def _counts(kinds: tuple[str, ...], found: list[str]) -> str:
+    """ "3: 1 identical, 2 shifted"; kinds that do not occur are left out."""
+    told = [f"{found.count(kind)} {kind}" for kind in kinds if kind in found]
+    return f"{len(found)}: {', '.join(told)}" if told else "none"
+
+
+def _inserted(report: Report) -> str:
+    kinds = [line.split()[0] for line in report.inserted]
+    told = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    return told or "no operators"
+
+
+def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
+    """Title and findings of every severity that has any; notes are cut to the worst."""
+    found = []
+    for severity in ("error", "exception", "warning"):
+        some = [f for f in report.findings if f.severity == severity]
+        if some:
+            found.append((f"{severity}s", some))
+    notes = _worst_first(report)
+    if notes and not verbose and len(notes) > SHOWN_NOTES:
+        title = f"notes, the {SHOWN_NOTES} worst of {len(notes)}; -v shows all"
+        found.append((title, notes[:SHOWN_NOTES]))
+    elif notes:
+        found.append(("notes", notes))
+    return found
+
+
+def _worst_first(report: Report) -> list[Finding]:
+    """Notes by what their operator lost: how often where that was measured, then how much."""
+    harm = {
+        op.label: (max(op.clamp_hits or (0.0,)), max(op.clamp_lost or (0.0,)))
+        for op in report.operators
+    }
+    notes = [f for f in report.findings if f.severity == "note"]
+    return sorted(notes, key=lambda f: harm.get(f.where, (0.0, 0.0)), reverse=True)
+
+
+def operator_table(report: Report) -> list[str]:
+    """A line for each operator."""
+    several = len({op.subgraph for op in report.operators}) > 1
+    head = ("op", "name", "exactness", "exact", "of", "shifts", "folded", "clamp lost")
+    rows = [
+        (
+            f"{op.subgraph}.{op.index}" if several else str(op.index),
+            shorten(op.name, NAME_WIDTH),
+            op.exactness,
+            str(op.exact_channels) if op.channels else "",
+            str(op.channels) if op.channels else "",
+            shifts(op.shifts),
+            _steps(op.folded) if op.channels else "",
+            _lost(op),
+        )
+        for op in report.operators
+    ]
+    return table(head, rows, "><<>>>>>")
+
+
+def shifts(pair: tuple[int, int] | None) -> str:
+    """The range of a rescale's shifts, positive to the left: "-7", "-9..-6"."""
+    if pair is None:
+        return ""
+    low, high = pair
+    return str(low) if low == high else f"{low}..{high}"
+
+
+def _steps(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _lost(op: OperatorOutcome) -> str:
+    """Steps below and above the old clamp that the new range goes on for."""
+    if op.clamp_lost is None:
+        return ""
+    below, above = op.clamp_lost
+    return " ".join(f"{sign}{steps:.0f}" for sign, steps in (("-", below), ("+", above)) if steps)
