@@ -1,0 +1,52 @@
+"""Generated one-operator models: what every kernel is compared on, by operator and element type.
+
+A group draws one random case at a time; the seed depends on the group's name only, so the cases of
+one group never change because of another.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import numpy as np
+
+from .activation import GROUPS as ACTIVATION
+from .convert import GROUPS as CONVERT
+from .detection import GROUPS as DETECTION
+from .elementwise import GROUPS as ELEMENTWISE
+from .logic import GROUPS as LOGIC
+from .make import Case, Group
+from .movement import GROUPS as MOVEMENT
+from .pooling import GROUPS as POOLING
+from .real import GROUPS as REAL
+from .recurrent import GROUPS as RECURRENT
+from .reduction import GROUPS as REDUCTION
+from .resize import GROUPS as RESIZE
+from .weighted import GROUPS as WEIGHTED
+
+GROUPS: tuple[Group, ...] = (
+    *WEIGHTED,
+    *ELEMENTWISE,
+    *POOLING,
+    *ACTIVATION,
+    *CONVERT,
+    *REDUCTION,
+    *RESIZE,
+    *MOVEMENT,
+    *LOGIC,
+    *REAL,
+    *RECURRENT,
+    *DETECTION,
+)
+
+FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
+NAMES = [f"{group.operator}-{dtype}" for group in GROUPS for dtype in group.dtypes]
+
+
+def cases(name: str) -> list[Case]:
+    """The cases of one operator and element type; ten times as many in a full run."""
+    operator, dtype = name.rsplit("-", 1)
+    group = next(g for g in GROUPS if g.operator == operator and dtype in g.dtypes)
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    return [group.make(rng, dtype) for _ in range(group.count * (10 if FULL else 1))]

@@ -1,0 +1,86 @@
+"""TFLite_Detection_PostProcess with many ties."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from tflite_requant.testing import TensorSpec, one_operator_model
+
+from .make import Case, Group
+
+
+def flexbuffer(fields: dict) -> bytes:
+    """A FlexBuffer map of ints, bools and floats, every word four bytes wide."""
+    names = sorted(fields)
+    body, places = b"", []
+    for name in names:
+        places.append(len(body))
+        body += name.encode() + b"\0"
+    body += bytes(-len(body) % 4)
+    body += struct.pack("<I", len(names))
+    keys = len(body)
+    for place in places:
+        body += struct.pack("<I", len(body) - place)
+    body += struct.pack("<III", len(body) - keys, 4, len(names))
+    values = len(body)
+    kinds = b""
+    for name in names:
+        value = fields[name]
+        if isinstance(value, bool):
+            body, kinds = body + struct.pack("<I", value), kinds + bytes([26 << 2 | 2])
+        elif isinstance(value, int):
+            body, kinds = body + struct.pack("<i", value), kinds + bytes([1 << 2 | 2])
+        else:
+            body, kinds = body + struct.pack("<f", value), kinds + bytes([3 << 2 | 2])
+    body += kinds + bytes(-(len(body) + len(kinds)) % 4)
+    return body + struct.pack("<I", len(body) - values) + bytes([9 << 2 | 2, 4])
+
+
+def detection(rng, dtype: str) -> Case:
+    boxes, classes, room = (
+        int(rng.integers(3, 30)),
+        int(rng.integers(1, 5)),
+        int(rng.integers(2, 9)),
+    )
+    background = int(rng.integers(0, 2))
+    regular = bool(rng.integers(0, 2))
+    options = {
+        "max_detections": room,
+        "max_classes_per_detection": 1,
+        "detections_per_class": int(rng.integers(1, 6)),
+        "use_regular_nms": regular,
+        "nms_score_threshold": 0.3,
+        "nms_iou_threshold": 0.5,
+        "num_classes": classes,
+        "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0,
+    }  # fmt: skip
+    quantized = dtype == "uint8"
+    code = {"scale": 0.06, "zero_point": 130} if quantized else {}
+    score = {"scale": 1 / 256, "zero_point": 0} if quantized else {}
+    anchors = np.clip(rng.uniform(0.05, 0.95, (boxes, 4)), 0.05, 0.95)
+    if quantized:
+        anchor = TensorSpec("uint8", None, 1 / 255, 0, 0, (anchors * 255).astype(np.uint8))
+    else:
+        anchor = TensorSpec("float32", data=anchors.astype(np.float32))
+    encodings = TensorSpec(dtype, (1, boxes, 4), **code)
+    scores = TensorSpec(dtype, (1, boxes, classes + background), **score)
+    outputs = [TensorSpec("float32", s) for s in ((1, room, 4), (1, room), (1, room), (1,))]
+    model = one_operator_model(
+        "TFLite_Detection_PostProcess", [encodings, scores, anchor], outputs,
+        custom_options=flexbuffer(options),
+    )  # fmt: skip
+    if quantized:
+        drawn = rng.integers(0, 256, encodings.shape).astype(np.uint8)
+        ranked = rng.integers(0, 20, scores.shape) * 13
+        fed = [drawn, ranked.astype(np.uint8)]
+    else:
+        ranked = rng.integers(0, 10, scores.shape) / 10
+        fed = [rng.standard_normal(encodings.shape).astype(np.float32), ranked.astype(np.float32)]
+    # Fast suppression leaves what is behind the last detection unwritten.
+    defined = None if regular else (lambda outputs: int(outputs[3][0]))
+    return Case(model, [fed], f"detection {options}", defined)
+
+
+GROUPS = (Group("TFLite_Detection_PostProcess", ("uint8", "float32"), detection, 16),)

@@ -1,0 +1,292 @@
+"""Runs a model with the plain kernels: bit by bit what the named arithmetic profile computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from tflite_requant import kernels
+from tflite_requant.catalog.arithmetic import arithmetic_for
+from tflite_requant.errors import (
+    Finding,
+    RequantError,
+    UnsupportedOperatorError,
+    UsageError,
+)
+from tflite_requant.feeds import feeds_of
+from tflite_requant.kernels._session import CONTROL, Session
+from tflite_requant.model.dtypes import NUMPY
+from tflite_requant.model.graph import Model, Operator, Subgraph
+from tflite_requant.model.qparams import QArray
+
+Observer = Callable[
+    [Subgraph, Operator, "tuple[QArray | None, ...]", "tuple[np.ndarray, ...]"], None
+]
+
+
+class Results:
+    """Kept tensors of one run by index or name; `outputs` is a list or dict, as the inputs were."""
+
+    def __init__(
+        self, tensors: Mapping[int, np.ndarray], names: Mapping[str, int], outputs
+    ) -> None:
+        self._tensors = tensors
+        self._names = names
+        self.outputs = outputs
+
+    def __getitem__(self, key: int | str) -> np.ndarray:
+        """A kept tensor's stored values. Raises KeyError for one that was not kept."""
+        return self._tensors[self._names[key] if isinstance(key, str) else key]
+
+    def __contains__(self, key: int | str) -> bool:
+        return (self._names.get(key) if isinstance(key, str) else key) in self._tensors
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of the kept tensors, ascending."""
+        return iter(sorted(self._tensors))
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+class Interpreter:
+    """A model ready to run.
+
+    model:      path, bytes or Model. Raises FormatError for bytes that are no TFLite file.
+    arithmetic: name of an arithmetic profile. Raises UsageError for an unknown one.
+    keep_state: let variables live on from run to run; by default every run starts afresh.
+    unsupported: one Finding per operator without a kernel, in the main subgraph and those it calls.
+    """
+
+    def __init__(
+        self,
+        model: Model | bytes | str | PathLike,
+        arithmetic: str = "litert-reference",
+        *,
+        keep_state: bool = False,
+    ) -> None:
+        arithmetic_for(arithmetic, "")
+        self.model = _as_model(model)
+        self.arithmetic = arithmetic
+        self.keep_state = keep_state
+        self._session = Session(self.model)
+        self._constants: dict[tuple[int, int], QArray] = {}
+        self._laws: dict[str, object] = {}
+        self.unsupported: list[Finding] = self._unsupported(self.model.main, None)
+
+    def reset(self) -> None:
+        """Put variables back to their initial values."""
+        self._session = Session(self.model)
+
+    def run(
+        self,
+        inputs: list | tuple | Mapping[str, np.ndarray],
+        keep: str | Iterable[int | str] | None = None,
+        on_operator: Observer | None = None,
+    ):
+        """Run the main subgraph once.
+
+        inputs: arrays in graph order, or by tensor name. Integers of the input's dtype are stored
+                integers; floats given to a quantized input are real values, put on its grid.
+        keep:   None returns the outputs as the inputs were given: a list, or a dict by name.
+                "all", or tensor indices and names, returns Results with these tensors.
+        on_operator: called after each operator with (subgraph, operator, inputs, outputs).
+        Raises SampleError for inputs that do not fit, UnsupportedOperatorError (before anything
+        runs) for operators without a kernel, RequantError for operands that a kernel refuses.
+        """
+        main = self.model.main
+        feeds = feeds_of(self.model, inputs)
+        kept = _kept_indices(main, keep)
+        asked = {*main.outputs, *(range(len(main.tensors)) if keep == "all" else kept)}
+        missing = self._unsupported(main, asked)
+        if missing:
+            count = f"{len(missing)} operator{'s' if len(missing) > 1 else ''}"
+            raise UnsupportedOperatorError(
+                f"the interpreter cannot compute {count} that the outputs need", tuple(missing)
+            )
+        if not self.keep_state:
+            self.reset()
+        found = self._execute(main, feeds, asked, on_operator)
+        wanted = [found[i] for i in main.outputs]
+        if isinstance(inputs, Mapping):
+            wanted = {main.tensors[i].name: found[i] for i in main.outputs}
+        if keep is None:
+            return wanted
+        names = {t.name: t.index for t in reversed(main.tensors)}
+        chosen = found if keep == "all" else {i: found[i] for i in sorted(kept) if i in found}
+        return Results(chosen, names, wanted)
+
+    def _execute(
+        self,
+        subgraph: Subgraph,
+        feeds: Mapping[int, np.ndarray],
+        asked: set[int],
+        on_operator: Observer | None,
+    ) -> dict[int, np.ndarray]:
+        """Values of the asked tensors of a subgraph that are fed, constant, or computed."""
+        operators = _needed(subgraph, asked)
+        last_use = {t: i for i, op in enumerate(operators) for t in (*op.inputs, *op.outputs)}
+        values = dict(feeds)
+        for position, op in enumerate(operators):
+            inputs = tuple(self._value(subgraph, values, t) for t in op.inputs)
+            outputs = self._compute(subgraph, op, inputs, on_operator)
+            values.update((t, o) for t, o in zip(op.outputs, outputs, strict=True) if t >= 0)
+            if on_operator is not None:
+                on_operator(subgraph, op, inputs, outputs)
+            for t in {*op.inputs, *op.outputs}:
+                if last_use[t] == position and t not in asked:
+                    values.pop(t, None)
+        for t in sorted(asked - set(values)):
+            if self._has_value(subgraph, t):
+                values[t] = self._value(subgraph, values, t).integers
+            elif t in subgraph.outputs:
+                label = subgraph.tensors[t].label()
+                raise RequantError(f"{label}: a graph output that no operator writes")
+        return {t: values[t] for t in asked if t in values}
+
+    def _has_value(self, subgraph: Subgraph, index: int) -> bool:
+        tensor = subgraph.tensors[index]
+        return (tensor.is_constant and tensor.dtype in NUMPY) or tensor.is_variable
+
+    def _value(self, subgraph: Subgraph, values: Mapping, index: int) -> QArray | None:
+        if index < 0:
+            return None
+        tensor = subgraph.tensors[index]
+        if tensor.is_variable:
+            return QArray(self._session.state(subgraph.index, tensor), tensor.qparams)
+        if index in values:
+            return QArray(values[index], tensor.qparams)
+        if not tensor.is_constant:
+            raise RequantError(f"{tensor.label()}: read before any operator wrote it")
+        key = subgraph.index, index
+        if key not in self._constants:
+            try:
+                self._constants[key] = tensor.qarray()
+            except ValueError as error:
+                raise RequantError(f"{tensor.label()}: {error}") from None
+        return self._constants[key]
+
+    def _compute(
+        self, subgraph: Subgraph, op: Operator, inputs: tuple[QArray | None, ...], on_operator
+    ) -> tuple[np.ndarray, ...]:
+        if op.name in CONTROL:
+            return self._session.compute(subgraph, op, inputs, self._caller(on_operator))
+        operands = kernels.Operands(
+            inputs,
+            _types(subgraph, op.outputs),
+            _types(subgraph, op.rest.get("intermediates") or ()),
+        )
+        law = self._laws.setdefault(op.name, arithmetic_for(self.arithmetic, op.name))
+        attributes = self._session.attributes(op)
+        found: dict[str, np.ndarray] = {}
+        try:
+            for name, array in kernels.load(op.name)(operands, attributes, law):
+                if name.startswith(("output", "state")):
+                    found[name] = array
+        except kernels.KernelError as error:
+            raise RequantError(f"{subgraph.label(op)}: {error}") from None
+        except (ValueError, IndexError) as error:  # NumPy's, where sizes contradict each other
+            raise RequantError(f"{subgraph.label(op)}: operands do not fit: {error}") from None
+        for position, index in enumerate(op.inputs):
+            if f"state{position}" in found:
+                self._session.assign(subgraph.index, index, found[f"state{position}"])
+        return tuple(found[kernels.output_name(i)] for i in range(len(op.outputs)))
+
+    def _caller(self, on_operator: Observer | None):
+        def call(index: int, arguments: Iterable[np.ndarray]) -> list[np.ndarray]:
+            subgraph = self.model.subgraphs[index]
+            feeds = dict(zip(subgraph.inputs, arguments, strict=True))
+            found = self._execute(subgraph, feeds, set(subgraph.outputs), on_operator)
+            return [found[i] for i in subgraph.outputs]
+
+        return call
+
+    def _unsupported(
+        self, subgraph: Subgraph, asked: set[int] | None, seen: tuple[int, ...] = (0,)
+    ) -> list[Finding]:
+        """Findings for a subgraph and those it calls; `asked`: only what these tensors need."""
+        operators = subgraph.operators if asked is None else _needed(subgraph, asked)
+        findings = []
+        for op in operators:
+            reason = _why_unsupported(subgraph, op)
+            if reason:
+                hint = "runs in LiteRT only; ask for tensors that do not need it"
+                findings.append(Finding("error", subgraph.label(op), "kernel", reason, "", hint))
+            for called in self._session.called(op):
+                if called not in seen:
+                    findings += self._unsupported(
+                        self.model.subgraphs[called], None, (*seen, called)
+                    )
+        return findings
+
+
+def _types(subgraph: Subgraph, indices: Iterable[int]) -> tuple[kernels.OutputType, ...]:
+    tensors = [subgraph.tensors[t] for t in indices]
+    return tuple(kernels.OutputType(t.dtype, t.shape, t.qparams) for t in tensors)
+
+
+def _as_model(model: Model | bytes | str | PathLike) -> Model:
+    if isinstance(model, Model):
+        return model
+    from tflite_requant.flatbuffer import read
+
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return read(bytes(model))
+    try:
+        return read(Path(model).read_bytes())
+    except OSError as error:
+        raise UsageError(f"{model}: {error.strerror or error}") from None
+
+
+def _why_unsupported(subgraph: Subgraph, op: Operator) -> str:
+    if op.name in CONTROL:
+        return ""
+    entry = kernels.KERNELS.get(op.name)
+    if entry is None or entry.custom != (op.opcode == "CUSTOM"):
+        return f"no kernel for {op.name}"
+    leading = op.input(entry.position)
+    dtype = subgraph.tensors[leading].dtype if leading >= 0 else "nothing"
+    if dtype not in entry.dtypes:
+        return f"no kernel for {op.name} on {dtype}; there is one for {', '.join(entry.dtypes)}"
+    for t in op.inputs:
+        if t >= 0 and subgraph.tensors[t].dtype not in NUMPY:
+            return f"no kernel for {op.name} with a {subgraph.tensors[t].dtype} operand"
+    scaled = [op.input(p) for p in entry.quantized] + list(op.outputs if entry.quantized else ())
+    for t in scaled:
+        tensor = subgraph.tensors[t] if t >= 0 else None
+        if tensor and tensor.dtype in kernels.QUANTIZED and tensor.qparams is None:
+            return f"{tensor.label()} has no scale"
+    return ""
+
+
+def _needed(subgraph: Subgraph, asked: set[int]) -> list[Operator]:
+    """Operators that the asked tensors need, in execution order; those with side effects always."""
+    wanted, chosen = set(asked), []
+    writes_state = {t.index for t in subgraph.tensors if t.is_variable}
+    for op in reversed(subgraph.operators):
+        if (
+            wanted.intersection(op.outputs)
+            or op.name in CONTROL
+            or writes_state.intersection(op.inputs)
+        ):
+            chosen.append(op)
+            wanted.update(op.inputs)
+    return chosen[::-1]
+
+
+def _kept_indices(main: Subgraph, keep) -> set[int]:
+    if keep is None or keep == "all":
+        return set()
+    if isinstance(keep, str):
+        keep = [keep]
+    names = {t.name: t.index for t in reversed(main.tensors)}
+    kept = set()
+    for key in keep:
+        index = names.get(key) if isinstance(key, str) else int(key)
+        if index is None or not 0 <= index < len(main.tensors):
+            raise UsageError(f"keep names tensor {key!r}, which the model does not have")
+        kept.add(index)
+    return kept

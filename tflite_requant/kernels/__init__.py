@@ -1,0 +1,164 @@
+"""Interpreter kernels: one small file of pure functions per operator, the specification.
+
+`KERNELS` is the registry. A module is imported when its operator is first asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from tflite_requant.kernels._types import (
+    Kernel,
+    KernelError,
+    Operands,
+    OutputType,
+    output_name,
+)
+
+__all__ = ["KERNELS", "QUANTIZED", "Entry", "Kernel", "KernelError", "Operands", "OutputType",
+           "load", "output_name"]  # fmt: skip
+
+QUANTIZED = ("uint8", "int8", "int16")
+EIGHT_BIT = ("uint8", "int8")
+REAL = ("float32",)
+WHOLE = ("int32", "int64")
+ANY = (*QUANTIZED, *REAL, *WHOLE, "bool", "float16", "uint32")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One operator: its module under `kernels`, and the dtypes its leading operand may have.
+
+    position:  which operand leads, that is, decides about the arithmetic.
+    quantized: operands that need a scale where they hold quantized integers; if there are any, so
+               do the outputs.
+    function:  the module's function that is the kernel.
+    custom:    whether it is a custom operator, known by its custom code.
+    """
+
+    module: str
+    dtypes: tuple[str, ...]
+    position: int = 0
+    quantized: tuple[int, ...] = ()
+    function: str = "stages"
+    custom: bool = False
+
+
+KERNELS: dict[str, Entry] = {
+    "CONV_2D": Entry("conv_2d", QUANTIZED, quantized=(0, 1)),
+    "DEPTHWISE_CONV_2D": Entry("depthwise_conv_2d", QUANTIZED, quantized=(0, 1)),
+    "FULLY_CONNECTED": Entry("fully_connected", QUANTIZED, quantized=(0, 1)),
+    "ADD": Entry("add", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
+    "SUB": Entry("sub", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
+    "AVERAGE_POOL_2D": Entry("average_pool_2d", (*QUANTIZED, *REAL), quantized=(0,)),
+    "MAX_POOL_2D": Entry("max_pool_2d", (*QUANTIZED, *REAL), quantized=(0,)),
+    "RESHAPE": Entry("reshape", ANY),
+    "SQUEEZE": Entry("squeeze", ANY),
+    "EXPAND_DIMS": Entry("expand_dims", ANY),
+    "SOFTMAX": Entry("softmax", (*QUANTIZED, *REAL), quantized=(0,)),
+    "CONCATENATION": Entry("concatenation", ANY),
+    "LOGISTIC": Entry("logistic", (*QUANTIZED, *REAL), quantized=(0,)),
+    "TANH": Entry("tanh", (*QUANTIZED, *REAL), quantized=(0,)),
+    "MEAN": Entry("mean", (*QUANTIZED, *REAL, *WHOLE), quantized=(0,)),
+    "PAD": Entry("pad", ANY),
+    "PADV2": Entry("padv2", ANY),
+    "QUANTIZE": Entry("quantize", (*QUANTIZED, *REAL, "int32"), quantized=(0,)),
+    "DEQUANTIZE": Entry("dequantize", (*QUANTIZED, "int32", "float16"), quantized=(0,)),
+    "MUL": Entry("mul", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
+    "HARD_SWISH": Entry("hard_swish", (*EIGHT_BIT, *REAL), quantized=(0,)),
+    "RESIZE_BILINEAR": Entry("resize_bilinear", (*QUANTIZED, *REAL)),
+    "RESIZE_NEAREST_NEIGHBOR": Entry("resize_nearest_neighbor", (*QUANTIZED, *REAL)),
+    "TRANSPOSE_CONV": Entry("transpose_conv", QUANTIZED, position=2, quantized=(1, 2)),
+    "RELU": Entry("relu", (*QUANTIZED, *REAL), function="relu", quantized=(0,)),
+    "RELU6": Entry("relu", (*QUANTIZED, *REAL), function="relu6", quantized=(0,)),
+    "RELU_N1_TO_1": Entry("relu", (*EIGHT_BIT, *REAL), function="relu_n1_to_1", quantized=(0,)),
+    "RELU_0_TO_1": Entry("relu", (*EIGHT_BIT, *REAL), function="relu_0_to_1", quantized=(0,)),
+    "LEAKY_RELU": Entry("leaky_relu", (*QUANTIZED, *REAL), quantized=(0,)),
+    "PRELU": Entry("prelu", (*QUANTIZED, *REAL), quantized=(0, 1)),
+    "TRANSPOSE": Entry("transpose", ANY),
+    "SPLIT": Entry("split", ANY, position=1),
+    "SPLIT_V": Entry("split_v", ANY),
+    "SLICE": Entry("slice", ANY),
+    "STRIDED_SLICE": Entry("strided_slice", ANY),
+    "PACK": Entry("pack", ANY),
+    "UNPACK": Entry("unpack", ANY),
+    "GATHER": Entry("gather", ANY),
+    "GATHER_ND": Entry("gather_nd", ANY),
+    "TILE": Entry("tile", ANY),
+    "SPACE_TO_DEPTH": Entry("space_to_depth", ANY),
+    "DEPTH_TO_SPACE": Entry("depth_to_space", ANY),
+    "SPACE_TO_BATCH_ND": Entry("space_to_batch_nd", ANY),
+    "BATCH_TO_SPACE_ND": Entry("batch_to_space_nd", ANY),
+    "MIRROR_PAD": Entry("mirror_pad", ANY),
+    "REDUCE_MAX": Entry("reduction", (*QUANTIZED, *REAL, *WHOLE), function="reduce_max"),
+    "REDUCE_MIN": Entry("reduction", (*QUANTIZED, *REAL, *WHOLE), function="reduce_min"),
+    "REDUCE_ANY": Entry("reduction", ("bool",), function="reduce_any"),
+    "REDUCE_ALL": Entry("reduction", ("bool",), function="reduce_all"),
+    "SUM": Entry("sum", (*EIGHT_BIT, *REAL, *WHOLE), quantized=(0,)),
+    "MAXIMUM": Entry("pairwise", (*QUANTIZED, *REAL, *WHOLE), function="maximum"),
+    "MINIMUM": Entry("pairwise", (*QUANTIZED, *REAL, *WHOLE), function="minimum"),
+    "EQUAL": Entry("comparison", ANY, function="equal"),
+    "NOT_EQUAL": Entry("comparison", ANY, function="not_equal"),
+    "LESS": Entry("comparison", (*QUANTIZED, *REAL, *WHOLE), function="less"),
+    "LESS_EQUAL": Entry("comparison", (*QUANTIZED, *REAL, *WHOLE), function="less_equal"),
+    "GREATER": Entry("comparison", (*QUANTIZED, *REAL, *WHOLE), function="greater"),
+    "GREATER_EQUAL": Entry("comparison", (*QUANTIZED, *REAL, *WHOLE), function="greater_equal"),
+    "SELECT": Entry("select", ("bool",), function="select"),
+    "SELECT_V2": Entry("select", ("bool",), function="select_v2"),
+    "ARG_MAX": Entry("arg", (*QUANTIZED, *REAL, *WHOLE), function="arg_max"),
+    "ARG_MIN": Entry("arg", (*QUANTIZED, *REAL, *WHOLE), function="arg_min"),
+    "CAST": Entry("cast", ANY),
+    "LOG_SOFTMAX": Entry("log_softmax", (*EIGHT_BIT, *REAL), quantized=(0,)),
+    "L2_NORMALIZATION": Entry("l2_normalization", (*EIGHT_BIT, *REAL), quantized=(0,)),
+    "BATCH_MATMUL": Entry("batch_matmul", ("int8", "int16"), quantized=(0, 1)),
+    "SVDF": Entry("svdf", ("int8",), quantized=(0, 1, 2, 4)),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Entry(
+        "unidirectional_sequence_lstm", ("int8",), quantized=(0, 2, 18, 19)
+    ),
+    "ABS": Entry("elementwise", ("int8", "int16", "float32", "int32"), function="absolute"),
+    "NEG": Entry("elementwise", ("int8", "int16", *REAL, *WHOLE), function="negative"),
+    "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),
+    "LOG": Entry("elementwise", ("int8", "int16", *REAL), function="logarithm", quantized=(0,)),
+    "GELU": Entry("elementwise", (*EIGHT_BIT, *REAL), function="gelu", quantized=(0,)),
+    "ELU": Entry("elementwise", ("int8", *REAL), function="elu", quantized=(0,)),
+    "SQRT": Entry("elementwise", ("int8", "int16", *REAL), function="square_root", quantized=(0,)),
+    "RSQRT": Entry(
+        "elementwise", ("int8", "int16", *REAL), function="inverse_square_root", quantized=(0,)
+    ),
+    "SQUARE": Entry("float_unary", REAL, function="square"),
+    "FLOOR": Entry("float_unary", REAL, function="floor"),
+    "CEIL": Entry("float_unary", REAL, function="ceil"),
+    "ROUND": Entry("float_unary", REAL, function="round_half_even"),
+    "SIGN": Entry("float_unary", REAL, function="sign"),
+    "SIN": Entry("float_unary", REAL, function="sin"),
+    "COS": Entry("float_unary", REAL, function="cos"),
+    "LOGICAL_NOT": Entry("float_unary", ("bool",), function="logical_not"),
+    "ZEROS_LIKE": Entry("float_unary", (*REAL, *WHOLE), function="zeros_like"),
+    "DIV": Entry("binary", (*REAL, "int32"), function="divide"),
+    "FLOOR_DIV": Entry("binary", (*REAL, *WHOLE), function="floor_divide"),
+    "FLOOR_MOD": Entry("binary", (*REAL, *WHOLE), function="floor_modulo"),
+    "POW": Entry("binary", (*REAL, "int32"), function="power"),
+    "SQUARED_DIFFERENCE": Entry(
+        "binary", ("int8", *REAL, "int32"), function="squared_difference", quantized=(0, 1)
+    ),
+    "LOGICAL_AND": Entry("binary", ("bool",), function="logical_and"),
+    "LOGICAL_OR": Entry("binary", ("bool",), function="logical_or"),
+    "SHAPE": Entry("shapes", ANY, function="shape"),
+    "RANK": Entry("shapes", ANY, function="rank"),
+    "FILL": Entry("shapes", WHOLE, function="fill"),
+    "RANGE": Entry("shapes", (*REAL, *WHOLE), function="arange"),
+    "BROADCAST_TO": Entry("shapes", ANY, function="broadcast_to"),
+    "REVERSE_V2": Entry("shapes", ANY, function="reverse"),
+    "TOPK_V2": Entry("indexing", (*QUANTIZED, *REAL, *WHOLE), function="top_k"),
+    "ONE_HOT": Entry("indexing", WHOLE, function="one_hot"),
+    "WHERE": Entry("indexing", ("bool",), function="where"),
+    "CUMSUM": Entry("indexing", (*REAL, *WHOLE), function="cumulative_sum"),
+    "TFLite_Detection_PostProcess": Entry("detection_postprocess", ("uint8", *REAL), custom=True),
+}
+
+
+def load(operator: str) -> Kernel:
+    """The kernel of a registered operator. Raises KeyError for another."""
+    entry = KERNELS[operator]
+    return getattr(import_module(f"{__name__}.{entry.module}"), entry.function)

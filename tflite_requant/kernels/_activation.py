@@ -1,0 +1,52 @@
+"""Fused activations as integer bounds on the output's grid, or real bounds of a float output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflite_requant.fixedpoint.ranges import limits
+from tflite_requant.fixedpoint.rounding import round_half_away
+from tflite_requant.kernels._types import Attributes, OutputType
+
+REAL_BOUNDS = {
+    "RELU": (0.0, None),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+def fused(attributes: Attributes) -> str:
+    """The name of the fused activation; TANH and SIGN_BIT are ignored, as LiteRT ignores them."""
+    return attributes.get("fused_activation_function", "NONE") or "NONE"
+
+
+def on_grid(real: float, output: OutputType) -> int:
+    """zero_point + round(real / scale), the division in float32, ties away from zero."""
+    quotient = np.float32(real) / np.float32(output.qparams.scale)
+    return int(output.qparams.zero_point) + int(round_half_away(np.float32(quotient)))
+
+
+def bounds(activation: str, output: OutputType) -> tuple[int, int]:
+    """(smallest, largest) integer that the fused activation leaves of the output's type."""
+    low, high = limits(output.numpy)
+    if activation not in REAL_BOUNDS:
+        return low, high
+    real_low, real_high = REAL_BOUNDS[activation]
+    low = max(low, on_grid(real_low, output))
+    if real_high is not None:
+        high = min(high, on_grid(real_high, output))
+    return low, high
+
+
+def clamp(values: np.ndarray, attributes: Attributes, output: OutputType) -> np.ndarray:
+    """Integers clamped by the fused activation, in the output's dtype. The upper bound wins."""
+    low, high = bounds(fused(attributes), output)
+    return np.minimum(np.maximum(values, low), high).astype(output.numpy)
+
+
+def clamp_real(values: np.ndarray, attributes: Attributes) -> np.ndarray:
+    """Floats clamped by the fused activation."""
+    low, high = REAL_BOUNDS.get(fused(attributes), (None, None))
+    if low is None and high is None:
+        return values
+    return np.clip(values, low, high).astype(values.dtype)

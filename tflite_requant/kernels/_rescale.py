@@ -1,0 +1,48 @@
+"""From accumulator to output integer, by the laws that an arithmetic profile names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Rescaling
+from tflite_requant.fixedpoint.multiplier import (
+    INTEGER_RESCALES,
+    quantize_multiplier,
+    rescale_real,
+)
+
+
+def effective_scale(
+    input_scale: float, weight_scale: float | np.ndarray, output_scale: float, law: Rescaling
+) -> np.ndarray:
+    """input_scale * weight_scale / output_scale as float64, in the precision that `law` names.
+
+    weight_scale: a number, or a vector along the last axis.
+    """
+    if law.scale_product == "float64":
+        product = np.float64(input_scale) * np.asarray(weight_scale, np.float64)
+        return product / np.float64(output_scale)
+    product = np.float32(input_scale) * np.asarray(weight_scale, np.float32)
+    if law.scale_product == "float32":
+        return np.asarray(product, np.float64) / np.float64(output_scale)
+    return np.asarray(product / np.float32(output_scale), np.float64)
+
+
+def rescale(values: np.ndarray, real: np.ndarray | float, rounding: str) -> np.ndarray:
+    """values * real, rounded by name; int64. real: float64, scalar or along the last axis."""
+    if rounding == "real":
+        return rescale_real(values, real)
+    multiplier, shift = quantize_multiplier(real)
+    return INTEGER_RESCALES[rounding](values, multiplier, shift)
+
+
+def rescale_by_scales(
+    values: np.ndarray,
+    input_scale: float,
+    weight_scale: float | np.ndarray,
+    output_scale: float,
+    law: Rescaling,
+) -> np.ndarray:
+    """values * input_scale * weight_scale / output_scale, zero point not added; int64."""
+    real = effective_scale(input_scale, weight_scale, output_scale, law)
+    return rescale(values, real, law.rounding)

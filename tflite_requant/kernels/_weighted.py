@@ -1,0 +1,36 @@
+"""How every operator with weights goes from its products to its output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _activation
+from tflite_requant.kernels._accumulate import add_bias
+from tflite_requant.kernels._rescale import rescale_by_scales
+from tflite_requant.kernels._types import Attributes, OutputType, QArray, Stage
+
+
+def weighted_stages(
+    products: np.ndarray,
+    data: QArray,
+    weights: QArray,
+    bias: QArray | None,
+    output: OutputType,
+    attributes: Attributes,
+    arithmetic: Arithmetic,
+    wide: bool,
+) -> Iterator[Stage]:
+    """accumulator = products + bias; rescaled by s_data * s_weights / s_output; output clamped.
+
+    products: integers, output channels last; wide: accumulate in 64 bits instead of 32.
+    """
+    accumulator = add_bias(products, bias, wide)
+    yield "accumulator", accumulator
+    law = arithmetic.rescaling(output.dtype, weights.qparams.per_axis, wide)
+    rescaled = rescale_by_scales(accumulator, data.scale, weights.scale, output.qparams.scale, law)
+    yield "rescaled", rescaled
+    shifted = rescaled + output.qparams.zero_point
+    yield "output", _activation.clamp(shifted, attributes, output)

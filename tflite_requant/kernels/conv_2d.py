@@ -1,0 +1,72 @@
+"""CONV_2D: NHWC data, OHWI filters, one bias per output channel.
+
+accumulator[n, y, x, o] = sum over taps inside the image (data - z_data) * (filter - z_filter)
++ bias[o]; then rescaled by s_data * s_filter[o] / s_output, zero point added, clamped. Fewer filter
+input channels than data channels make groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels._accumulate import gemm, is_wide, reach, zero_point
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
+from tflite_requant.kernels._weighted import weighted_stages
+from tflite_requant.kernels._window import Axis, axes_2d, padded, windows
+
+COLUMNS_AT_ONCE = 1 << 22  # elements of one block of unrolled windows
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    wide = is_wide(bias)
+    yield from weighted_stages(
+        _products(data, filters, attributes),
+        data,
+        filters,
+        bias,
+        operands.output,
+        attributes,
+        arithmetic,
+        wide,
+    )
+
+
+def _products(data, filters, attributes) -> np.ndarray:
+    weights = filters.integers
+    count, kernel_h, kernel_w, depth = weights.shape
+    channels = data.shape[3]
+    if channels % depth or count % (channels // depth):
+        raise KernelError(f"{channels} data channels, filters {list(weights.shape)} do not divide")
+    groups = channels // depth
+    y, x = axes_2d(data.shape, kernel_h, kernel_w, attributes)
+    centred = data.integers.astype(np.float32) - np.float32(zero_point(data))
+    image = padded(centred, y, x, 0)
+    taps = weights.astype(np.int32) - zero_point(filters)
+    per_group = count // groups
+    parts = []
+    for g in range(groups):
+        matrix = taps[g * per_group : (g + 1) * per_group].reshape(per_group, -1).T
+        part = image[..., g * depth : (g + 1) * depth]
+        parts.append(_convolve(part, matrix, y, x, reach(data)))
+    return parts[0] if groups == 1 else np.concatenate(parts, axis=-1)
+
+
+def _convolve(image: np.ndarray, matrix: np.ndarray, y: Axis, x: Axis, bound: int) -> np.ndarray:
+    """Padded NHWC image times (kernel_h * kernel_w * c, o) matrix -> (n, y.out, x.out, o)."""
+    n = image.shape[0]
+    if y.kernel == x.kernel == y.stride == x.stride == 1:
+        return gemm(image.reshape(-1, image.shape[3]), matrix, bound).reshape(
+            n, y.out, x.out, matrix.shape[1]
+        )
+    view = windows(image, y, x)
+    step = max(1, COLUMNS_AT_ONCE // max(1, n * x.out * matrix.shape[0]))
+    blocks = []
+    for top in range(0, max(y.out, 1), step):
+        part = view[:, top : top + step]
+        product = gemm(part.reshape(-1, matrix.shape[0]), matrix, bound)
+        blocks.append(product.reshape(n, part.shape[1], x.out, matrix.shape[1]))
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)

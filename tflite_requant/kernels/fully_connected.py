@@ -1,0 +1,32 @@
+"""FULLY_CONNECTED: data as rows of the filters' depth, filters (out, depth), optional bias.
+
+accumulator[b, o] = sum (data - z_data) * (filter - z_filter) + bias[o].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels._accumulate import centred32, gemm, is_wide, reach, zero_point
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
+from tflite_requant.kernels._weighted import weighted_stages
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    if attributes.get("weights_format", "DEFAULT") != "DEFAULT":
+        raise KernelError(f"weights format {attributes['weights_format']}; DEFAULT is supported")
+    wide = is_wide(bias)
+    matrix = (filters.integers.astype(np.int32) - zero_point(filters)).T
+    rows = centred32(data).reshape(-1, matrix.shape[0])
+    products = gemm(rows, matrix, reach(data)).reshape(_shape(data, matrix.shape[1], attributes))
+    yield from weighted_stages(
+        products, data, filters, bias, operands.output, attributes, arithmetic, wide
+    )
+
+
+def _shape(data, count: int, attributes) -> tuple[int, ...]:
+    return (*data.shape[:-1], count) if attributes.get("keep_num_dims") else (-1, count)

@@ -1,0 +1,33 @@
+"""LEAKY_RELU: rescaled by s / s_out, below zero by s * alpha / s_out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.fixedpoint.lut import through_table
+from tflite_requant.fixedpoint.ranges import saturate
+from tflite_requant.kernels._accumulate import zero_point
+from tflite_requant.kernels._rescale import rescale_by_scales
+from tflite_requant.kernels._types import Attributes, Operands, Stage
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    data, output = operands.input(0), operands.output
+    alpha = np.float32(attributes.get("alpha", 0.0))
+    if data.dtype.kind == "f":
+        yield "output", np.where(data.integers > 0, data.integers, data.integers * alpha)
+        return
+    law, out_scale = arithmetic.rescaling(output.dtype), output.qparams.scale
+
+    def convert(values: np.ndarray) -> np.ndarray:
+        centred = values.astype(np.int64) - zero_point(data)
+        above = rescale_by_scales(centred, data.scale, 1.0, out_scale, law)
+        below = rescale_by_scales(centred, data.scale, abs(alpha), out_scale, law)
+        rescaled = np.where(centred >= 0, above, -below if alpha < 0 else below)
+        return saturate(rescaled + output.qparams.zero_point, output.numpy)
+
+    small = data.dtype.itemsize == 1
+    yield "output", through_table(data.integers, convert) if small else convert(data.integers)

@@ -1,0 +1,33 @@
+"""MUL: product of centred integers, rescaled by s1 * s2 / s_out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _activation
+from tflite_requant.kernels._accumulate import centred32
+from tflite_requant.kernels._addition import integer_bounds
+from tflite_requant.kernels._rescale import rescale_by_scales
+from tflite_requant.kernels._types import Attributes, Operands, Stage
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    first, second, output = operands.inputs[0], operands.inputs[1], operands.output
+    if output.qparams is None or output.numpy.kind == "f" or output.numpy.itemsize > 2:
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = first.integers * second.integers
+        if product.dtype.kind == "f":
+            yield "output", _activation.clamp_real(product, attributes)
+        else:
+            yield "output", np.clip(product, *integer_bounds(product.dtype, attributes))
+        return
+    accumulator = centred32(first) * centred32(second)
+    yield "accumulator", accumulator
+    law = arithmetic.rescaling(output.dtype)
+    rescaled = rescale_by_scales(accumulator, first.scale, second.scale, output.qparams.scale, law)
+    yield "rescaled", rescaled
+    shifted = rescaled + output.qparams.zero_point
+    yield "output", _activation.clamp(shifted, attributes, output)

@@ -1,0 +1,42 @@
+"""SHAPE, RANK, FILL, RANGE, BROADCAST_TO, REVERSE_V2: operators on shapes and order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels._types import Attributes, Operands, Stage
+
+
+def shape(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    yield "output", np.array(operands.input(0).shape, operands.output.numpy)
+
+
+def rank(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    yield "output", np.array(operands.input(0).integers.ndim, np.int32)
+
+
+def fill(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    sizes = operands.input(0).integers.reshape(-1).tolist()
+    yield "output", np.full(sizes, operands.input(1).integers.reshape(-1)[0])
+
+
+def arange(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    start, limit, delta = (operands.input(i).integers.reshape(-1)[0] for i in range(3))
+    count = max(0, int(np.ceil((limit - start) / delta)))
+    steps = np.arange(count).astype(start.dtype)
+    yield "output", (start + steps * delta).astype(operands.output.numpy)
+
+
+def broadcast_to(
+    operands: Operands, attributes: Attributes, arithmetic: Arithmetic
+) -> Iterator[Stage]:
+    sizes = operands.input(1).integers.reshape(-1).tolist()
+    yield "output", np.broadcast_to(operands.input(0).integers, sizes).copy()
+
+
+def reverse(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    axes = tuple(operands.input(1).integers.reshape(-1).tolist())
+    yield "output", np.flip(operands.input(0).integers, axes)

@@ -1,0 +1,115 @@
+"""SOFTMAX along the last axis, beta * s times the difference to the row's maximum.
+
+8-bit input: exponentials in fixed point with 5 integer bits, their sum with 12, and a Newton
+reciprocal; the output's own parameters are not used. 16-bit: two interpolated tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.fixedpoint import gemmlowp
+from tflite_requant.fixedpoint.lut import interpolate, interpolation_table
+from tflite_requant.fixedpoint.multiplier import (
+    doubling_high_mul,
+    quantize_multiplier,
+    rescale_double,
+)
+from tflite_requant.fixedpoint.ranges import limits
+from tflite_requant.fixedpoint.rounding import shift_half_away
+from tflite_requant.fixedpoint.transcendental import elementwise, exp32
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, OutputType, Stage
+
+INPUT_BITS = 5
+SUM_BITS = 12
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    data, output = operands.input(0), operands.output
+    beta = float(np.float32(attributes.get("beta", 1.0)))
+    if data.dtype.kind == "f":
+        yield "output", _real(data.integers, np.float32(beta))
+        return
+    top = data.integers.max(axis=-1, keepdims=True).astype(np.int64)
+    difference = data.integers.astype(np.int64) - top
+    if data.dtype == np.int16:
+        yield from _stages16(difference, data.scale, beta)
+    else:
+        yield from _stages8(difference, data.scale, beta, output)
+
+
+def _real(values: np.ndarray, beta: np.float32) -> np.ndarray:
+    exps = exp32((values - values.max(axis=-1, keepdims=True)) * beta)
+    total = np.zeros((*exps.shape[:-1], 1), np.float32)
+    for i in range(exps.shape[-1]):  # in element order, as a float sum depends on it
+        total += exps[..., i : i + 1]
+    return exps / total
+
+
+def _stages8(difference, scale: float, beta: float, output: OutputType) -> Iterator[Stage]:
+    real = min(beta * scale * 2.0 ** (31 - INPUT_BITS), 2.0**31 - 1.0)
+    multiplier, shift = (int(v) for v in quantize_multiplier(real))
+    if real <= 1.0 or shift < 0:
+        raise KernelError(f"beta * scale = {beta * scale} is too small: LiteRT aborts")
+    lowest = -math.floor((2**INPUT_BITS - 1) * 2.0 ** (31 - INPUT_BITS) / 2.0**shift)
+    table, counted = exponentials(multiplier, shift, lowest)
+    exps, inside = table[-difference], counted[-difference]
+    yield "exp", exps
+    total = np.where(inside, shift_half_away(exps, SUM_BITS), 0).sum(axis=-1, keepdims=True)
+    total = total & 0xFFFFFFFF
+    yield "sum", total
+    reciprocal, over_unit = gemmlowp.reciprocal(total, SUM_BITS)
+    low, high = limits(output.numpy)
+    exponent = over_unit + 31 - 8 * output.numpy.itemsize
+    if exponent.size and (int(exponent.min()) < 0 or int(exponent.max()) > 31):
+        raise KernelError("the sum of exponentials reaches 512: LiteRT aborts")
+    result = shift_half_away(doubling_high_mul(reciprocal, exps), exponent) + low
+    yield "output", np.where(inside, np.clip(result, low, high), low).astype(output.numpy)
+
+
+@cache
+def exponentials(multiplier: int, shift: int, lowest: int) -> tuple[np.ndarray, np.ndarray]:
+    """exp of the differences 0, -1, .. -255 (0 integer bits), and which of them are counted."""
+    difference = -np.arange(256, dtype=np.int64)
+    counted = difference >= lowest
+    kept = np.where(counted, difference, 0)
+    scaled = doubling_high_mul(kept << shift, multiplier)
+    return gemmlowp.exp_on_negative(scaled, INPUT_BITS), counted
+
+
+def _stages16(difference, scale: float, beta: float) -> Iterator[Stage]:
+    product = float(np.float32(np.float32(scale) * np.float32(beta)))
+    multiplier, shift = quantize_multiplier(product / (10.0 / 65535.0))
+    scaled = rescale_double(difference, multiplier, shift) + 32767
+    exp_table, reciprocal_table = _tables16()
+    exps = interpolate(np.clip(scaled, -32768, 32767), exp_table)
+    yield "exp", exps
+    total = exps.sum(axis=-1, keepdims=True)
+    yield "sum", total
+    headroom = gemmlowp.leading_zeros(np.maximum(total, 1))
+    shifted = ((total << (headroom - 1)) + (1 << 13)) >> 14
+    index = np.clip(shifted - (1 << 15) - (1 << 16), -32768, 32767)
+    reciprocal = interpolate(index, reciprocal_table)
+    right = 31 - headroom
+    result = (exps * reciprocal + (np.int64(1) << (right - 1))) >> right
+    yield "output", np.clip(result, 0, 32767).astype(np.int16)
+
+
+@cache
+def _tables16() -> tuple[np.ndarray, np.ndarray]:
+    """exp on [-10, 0] and 1 / (1 + x) on [0, 1], both over an output range of [-1, 1]."""
+    unit = 2.0 / 65535
+    ends = (unit * -32768, unit * 32767)
+    ten, one = 10.0 / 65535, 1.0 / 65535
+    exp_table = interpolation_table(
+        lambda x: elementwise(math.exp, x), (ten * -65535, ten * 0), ends, np.float64
+    )
+    reciprocal_table = interpolation_table(
+        lambda x: 1.0 / (1.0 + x), (one * 0, one * 65535), ends, np.float64
+    )
+    return exp_table, reciprocal_table

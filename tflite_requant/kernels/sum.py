@@ -1,0 +1,40 @@
+"""SUM over axes: (sum - n * z) rescaled by s / s_out.
+
+LiteRT's reference kernel reads the bytes of int8 operands as uint8, and writes the result as uint8;
+so does this. (int16 results are not even defined there.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.fixedpoint.ranges import wrap32
+from tflite_requant.kernels._accumulate import zero_point
+from tflite_requant.kernels._reduce import count, keep_dims, reduced_axes
+from tflite_requant.kernels._rescale import rescale
+from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels.mean import float_sum
+
+
+def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    data, output = operands.input(0), operands.output
+    axes, keep = reduced_axes(operands), keep_dims(attributes)
+    if data.dtype.kind == "f":
+        yield "output", float_sum(data.integers, axes, keep)
+        return
+    if data.dtype.itemsize > 1:
+        total = data.integers.astype(np.int64).sum(axis=axes, keepdims=keep)
+        yield "output", np.asarray(total).astype(data.dtype)
+        return
+    read = data.integers.view(np.uint8).astype(np.int64)
+    total = read.sum(axis=axes, keepdims=keep) - count(read, axes) * zero_point(data)
+    accumulator = wrap32(np.asarray(total))
+    yield "accumulator", accumulator
+    rounding = arithmetic.rescaling(output.dtype).rounding
+    rescaled = rescale(accumulator, data.scale / output.qparams.scale, rounding)
+    yield "rescaled", rescaled
+    written = np.clip(rescaled + output.qparams.zero_point, 0, 255).astype(np.uint8)
+    yield "output", written.view(output.numpy)
