@@ -1,0 +1,185 @@
+"""The measures against their definitions, and against models whose distance is known."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tflite_requant.accuracy import log_softmax, measure, paired_interval
+from tflite_requant.errors import SampleError, UsageError
+from tflite_requant.files import load
+from tflite_requant.model import Edit, QParams, TensorType
+from tflite_requant.requantize import requantize
+from tflite_requant.runtime import litert_available
+from tflite_requant.samples import array_samples, load_arrays
+from tflite_requant.testing import GraphBuilder, TensorSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "examples" / "demo" / "digits_samples.npz"
+needs_litert = pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
+
+
+def logits_model(dtype="uint8", scale=0.5, zero_point=100, beta=1.0, passes=1):
+    """x -> `passes` RESHAPEs -> SOFTMAX: the logits are the input."""
+    graph = GraphBuilder()
+    x = first = graph.tensor(TensorSpec(dtype, (1, 3), scale, zero_point))
+    for _ in range(passes):
+        y = graph.tensor(TensorSpec(dtype, (1, 3), scale, zero_point))
+        graph.operator("RESHAPE", (x,), (y,), {"new_shape": (1, 3)})
+        x = y
+    low = 0 if dtype == "uint8" else -128
+    p = graph.tensor(TensorSpec(dtype, (1, 3), 1 / 256, low))
+    graph.operator("SOFTMAX", (x,), (p,), {"beta": beta})
+    return graph.build((first,), (p,))
+
+
+def without_softmax(model):
+    edit = Edit(model)
+    edit.subgraphs[0].remove_operator(len(model.main.operators) - 1)
+    edit.subgraphs[0].outputs = [model.main.operators[-1].inputs[0]]
+    return edit.commit()
+
+
+LOGITS = np.array([[100, 102, 98], [90, 100, 99], [255, 0, 7], [104, 101, 100]], np.uint8)
+
+
+def interpreted(source, results, array=LOGITS, labels=None):
+    return measure(source, results, array_samples(array, source), labels, through="interpreter")
+
+
+def test_the_same_values_are_exact_whatever_stores_them():
+    source = logits_model()
+    results = {
+        "int8": logits_model("int8", 0.5, -28),
+        "shifted mean": logits_model("uint8", 0.5, 90),
+    }
+    rows = interpreted(source, results, labels=[1, 1, 0, 2]).rows
+    assert [r.name for r in rows] == ["int8", "shifted mean"]
+    assert rows[0].sqnr == math.inf and rows[0].kl == 0 and rows[0].same_top1 == 1
+    assert (rows[0].top1, rows[0].top1_change, rows[0].interval) == (0.75, 0, (0, 0))
+
+
+def test_a_coarser_grid_costs_what_the_formulas_say():
+    source, coarse = logits_model(), logits_model("int8", 4.0, 0)
+    row = interpreted(source, {"coarse": coarse}, labels=[1, 1, 0, 0]).rows[0]
+    z = (LOGITS.astype(float) - 100) * 0.5
+    w = 4 * np.sign(z) * np.floor(np.abs(z) / 4 + 0.5)
+    centred, other = z - z.mean(1, keepdims=True), w - w.mean(1, keepdims=True)
+    sqnr = 10 * math.log10((centred**2).sum() / ((other - centred) ** 2).sum())
+    p, q = (np.exp(v) / np.exp(v).sum(1, keepdims=True) for v in (z, w))
+    assert row.sqnr == pytest.approx(sqnr, rel=1e-12)
+    assert row.kl == pytest.approx((p * np.log(p / q)).sum(1).mean(), rel=1e-9)
+    assert row.same_top1 == np.mean(z.argmax(1) == w.argmax(1)) == 0.75
+    assert (row.top1, row.top1_change) == (0.75, -0.25)
+
+
+def test_a_gain_that_beta_undoes_is_no_error():
+    source, halved = logits_model(), logits_model("uint8", 0.25, 100, beta=2.0)
+    edit = Edit(halved)  # reads the source's integers, as a relabelled result does
+    edit.subgraphs[0].retype(0, TensorType("uint8", QParams.of(0.5, 100)))
+    row = interpreted(source, {"relabelled": edit.commit()}).rows[0]
+    assert row.sqnr == math.inf and row.kl == 0
+
+
+def test_models_that_are_no_classifiers():
+    source = without_softmax(logits_model(passes=2))
+    coarse = without_softmax(logits_model("int8", 4.0, 0, passes=2))
+    table = interpreted(source, {"coarse": coarse, "itself": source})
+    z = (LOGITS.astype(float) - 100) * 0.5
+    w = 4 * np.sign(z) * np.floor(np.abs(z) / 4 + 0.5)
+    (output,) = table.rows[0].outputs
+    expected = 10 * math.log10((z**2).sum() / ((w - z) ** 2).sum())
+    assert output.sqnr == pytest.approx(expected, rel=1e-12) and output.name == "t2"
+    assert not table.classifier and table.rows[0].sqnr is None
+    assert table.rows[1].outputs[0].sqnr == math.inf
+
+
+def test_integers_without_a_scale_are_counted():
+    def labels_model(scale):
+        graph = GraphBuilder()
+        x = graph.tensor(TensorSpec("int8", (1, 3), scale, 0))
+        axis = graph.tensor(TensorSpec("int32", data=np.array(1, np.int32)))
+        y = graph.tensor(TensorSpec("int32", (1,)))
+        graph.operator("ARG_MAX", (x, axis), (y,), {"output_type": "INT32"})
+        return graph.build((x,), (y,))
+
+    given = np.array([[0, 1, 3], [9, 0, 0], [5, 4, 0], [0, 1, 0]], np.int8)
+    table = interpreted(labels_model(1.0), {"coarse": labels_model(4.0)}, given)
+    assert table.rows[0].outputs[0].equal == 0.75  # [0, 1, 0] becomes [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "labels, through", [([1], "litert"), (None, "tflm")], ids=["labels", "way"]
+)
+def test_requests_that_do_not_fit(labels, through):
+    source = logits_model()
+    with pytest.raises((SampleError, UsageError), match="4 samples|unknown way"):
+        measure(source, {}, array_samples(LOGITS, source), labels, through=through)
+
+
+def test_models_of_another_kind_are_refused():
+    with pytest.raises(UsageError, match="different outputs"):
+        interpreted(logits_model(), {"logits": without_softmax(logits_model())})
+
+
+def test_logarithms_of_large_logits():
+    assert np.allclose(np.exp(log_softmax(np.array([1e4, 1e4, -1e4]))), [0.5, 0.5, 0])
+
+
+def test_the_interval_is_the_paired_bootstrap():
+    rng = np.random.default_rng(3)
+    old = rng.random(300) < 0.8
+    new = old ^ (rng.random(300) < 0.05)
+    low, high = paired_interval(new, old)
+    picked = rng.integers(0, 300, (4000, 300))
+    differences = (new[picked].astype(int) - old[picked]).mean(1)
+    assert (low, high) == pytest.approx(np.percentile(differences, [2.5, 97.5]), abs=0.005)
+    assert low < new.mean() - old.mean() < high
+    assert paired_interval(new, old) == (low, high)
+    assert paired_interval(old, old) == (0, 0)
+
+
+@needs_litert
+def test_litert_and_chunks(demo_model, monkeypatch):
+    source = load(demo_model)
+    arrays = load_arrays(SAMPLES)
+    samples, labels = array_samples(arrays["test"][:40], source), arrays["test_labels"][:40]
+    results = {"int8": requantize(source, "int8").model, "uint8": source}
+    table = measure(source, results, samples, labels)
+    assert table.rows[1].sqnr == math.inf and table.rows[0].sqnr > 15
+    assert table.ceiling.sqnr > 15 and table.source_top1 > 0.9
+    monkeypatch.setattr("tflite_requant.accuracy.table.CHUNK_BYTES", 20_000)
+    assert measure(source, results, samples, labels) == table
+
+
+@needs_litert
+def test_the_tool_prints_the_demo(demo_model):
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8", "nothing"]
+    command += ["--samples", str(SAMPLES), "--limit", "30", "--calibration-limit", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0] == demo_model.name
+    assert lines[1] == "30 samples, LiteRT, default resolver, 4 calibration samples"
+    assert max(map(len, lines[:8])) <= 80
+    assert [line.split()[0] for line in lines[5:8]] == ["source", "source,", "int8"]
+    assert lines[8].startswith("nothing: unknown scheme")
+    document = json.loads(
+        subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout
+    )
+    (row,) = document["results"]
+    assert row["name"] == "int8" and f"{row['sqnr_db']:.2f}" == lines[7].split()[1]
+    assert list(document["refused"]) == ["nothing"]
+
+
+def test_the_tool_says_what_is_wrong_in_one_line(demo_model):
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8"]
+    command += ["--samples", "no.npy"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "accuracy: no.npy: cannot be read: No such file or directory"
+    ]

@@ -1,0 +1,288 @@
+"""What samples become, and what is said about those that do not fit."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tflite_requant.errors import SampleError
+from tflite_requant.samples import (
+    Preprocessing,
+    array_labels,
+    array_samples,
+    load_samples,
+    random_inputs,
+    read_table,
+)
+from tflite_requant.testing import GraphBuilder, TensorSpec
+
+MOBILENET = TensorSpec("uint8", (1, 2, 2, 3), 1 / 128, 128, name="input")
+INT8_FILLED = TensorSpec("int8", (1, 2, 2, 3), 1 / 255, -128, name="input")
+INT8_SYMMETRIC = TensorSpec("int8", (1, 2, 2, 3), 1 / 128, 0, name="input")
+INT8_STANDARDIZED = TensorSpec("int8", (1, 2, 2, 3), 0.0187, -14, name="input")
+FEATURES = TensorSpec("int8", (1, 4), 0.1, 10, name="features")
+NO_BATCH = TensorSpec("uint8", (3, 4), 1 / 255, 0, name="matrix")
+FLOAT = TensorSpec("float32", (1, 4), name="real")
+
+
+def model_of(*inputs: TensorSpec):
+    """A model that hands its inputs through RESHAPE."""
+    graph = GraphBuilder()
+    ends = []
+    for spec in inputs:
+        x = graph.tensor(spec)
+        y = graph.tensor(TensorSpec(spec.dtype, spec.shape, spec.scale, spec.zero_point))
+        graph.operator("RESHAPE", (x,), (y,))
+        ends.append((x, y))
+    return graph.build([x for x, _ in ends], [y for _, y in ends])
+
+
+def ramp(shape, dtype=np.uint8) -> np.ndarray:
+    return (np.arange(np.prod(shape)) * 7 % 256).astype(dtype).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    "spec, given, count",
+    [
+        pytest.param(MOBILENET, (5, 2, 2, 3), 5, id="samples-on-axis-0"),
+        pytest.param(MOBILENET, (5, 1, 2, 2, 3), 5, id="samples-with-batch"),
+        pytest.param(MOBILENET, (1, 2, 2, 3), 1, id="one-sample-with-batch"),
+        pytest.param(MOBILENET, (2, 2, 3), 1, id="one-sample"),
+        pytest.param(NO_BATCH, (5, 3, 4), 5, id="input-without-batch"),
+        pytest.param(NO_BATCH, (3, 4), 1, id="one-sample-without-batch"),
+    ],
+)
+def test_stored_integers_stay(spec, given, count):
+    array = ramp(given)
+    samples = array_samples(array, model_of(spec))
+    assert len(samples) == count
+    assert all(s.shape == spec.shape and s.dtype == np.uint8 for s in samples)
+    assert np.concatenate([s.reshape(-1) for s in samples]).tolist() == array.reshape(-1).tolist()
+    assert [s.tolist() for s in samples] == [s.tolist() for s in samples]  # again from the start
+
+
+def test_floats_are_put_on_the_grid():
+    real = np.array([[-11.8, -0.16, 0.04, 11.7], [0.149, 0.151, 11.79, -3.0]], np.float32)
+    samples = array_samples(real, model_of(TensorSpec("int8", (1, 4), 0.1, 10, name="x")))
+    assert [s.tolist() for s in samples] == [[[-108, 8, 10, 127]], [[11, 12, 127, -20]]]
+
+
+@pytest.mark.parametrize("spec", [INT8_FILLED, INT8_SYMMETRIC], ids=["filled", "symmetric"])
+def test_pixels_for_int8_are_shifted(spec):
+    pixels = ramp((2, 2, 2, 3))
+    found = list(array_samples(pixels, model_of(spec)))
+    assert np.stack(found)[:, 0].tolist() == (pixels.astype(int) - 128).tolist()
+
+
+WRONG = {
+    "shape": (MOBILENET, ramp((4, 3, 3, 3)), "shape"),
+    "rank": (MOBILENET, ramp((12,)), "shape"),
+    "dtype": (MOBILENET, ramp((4, 2, 2, 3), np.int64), "int64"),
+    "int8-for-uint8": (MOBILENET, ramp((4, 2, 2, 3)).astype(np.int8), "int8"),
+    "pixels-of-unknown-meaning": (INT8_STANDARDIZED, ramp((4, 2, 2, 3)), "uint8"),
+    "integers-for-float": (FLOAT, ramp((4, 4)), "need float32"),
+    "empty": (MOBILENET, ramp((0, 2, 2, 3)), "no samples"),
+    "nan": (MOBILENET, np.full((1, 2, 2, 3), np.nan), "NaN"),
+    "infinity": (FLOAT, np.full((1, 4), np.inf, np.float32), "infinity"),
+    "0..1-for--1..1": (MOBILENET, ramp((4, 2, 2, 3)) / 255.0, "upper half"),
+    "0..255-for--1..1": (MOBILENET, ramp((4, 2, 2, 3)) * 1.0, "leave"),
+    "-1..1-for-0..1": (INT8_FILLED, ramp((4, 2, 2, 3)) / 127.5 - 1, "leave"),
+    "0..1-for-0..255": (
+        TensorSpec("uint8", (1, 2, 2, 3), 1.0, 0, name="input"),
+        ramp((4, 2, 2, 3)) / 255.0,
+        "almost nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("spec, array, said", WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_refused_in_one_line(spec, array, said):
+    with pytest.raises(SampleError, match=said) as caught:
+        array_samples(array, model_of(spec), "data.npy")
+    assert str(caught.value).startswith("data.npy: ") and "\n" not in str(caught.value)
+
+
+FITTING = {
+    "-1..1": (MOBILENET, ramp((4, 2, 2, 3)) / 127.5 - 1),
+    "a-dark-image": (MOBILENET, ramp((4, 2, 2, 3)) / 1024 - 1),
+    "0..1-where-the-zero-point-is-0-by-rule": (INT8_SYMMETRIC, ramp((4, 2, 2, 3)) / 256),
+    "all-the-same": (MOBILENET, np.zeros((1, 2, 2, 3))),
+    "a-few-outliers": (FEATURES, np.array([[0.0, 1, -3, 4]] * 3 + [[0, 2, 3, 90]])),
+}
+
+
+@pytest.mark.parametrize("spec, array", FITTING.values(), ids=FITTING)
+def test_what_may_be_meant_is_taken(spec, array):
+    assert len(array_samples(array, model_of(spec))) == len(array)
+
+
+def test_several_inputs_are_named(tmp_path):
+    model = model_of(MOBILENET, FEATURES)
+    path = tmp_path / "two.npz"
+    features = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.int8)
+    np.savez(path, input=ramp((2, 2, 2, 3)), features=features)
+    image, row = load_samples(str(path), model)[1]
+    assert image.tolist() == ramp((2, 2, 2, 3))[1:].tolist() and row.tolist() == [[5, 6, 7, 8]]
+    np.savez(path, input=ramp((2, 2, 2, 3)))
+    with pytest.raises(SampleError, match="no array for input 'features'"):
+        load_samples(str(path), model)
+    np.savez(path, input=ramp((3, 2, 2, 3)), features=features)
+    with pytest.raises(SampleError, match=r"\[3, 2\] samples"):
+        load_samples(str(path), model)
+
+
+def test_arrays_of_a_file(tmp_path):
+    model, path = model_of(MOBILENET), tmp_path / "data.npz"
+    np.savez(path, test=ramp((6, 2, 2, 3)), calibration=ramp((2, 2, 2, 3)))
+    assert len(load_samples(f"{path}:calibration", model)) == 2
+    with pytest.raises(SampleError, match="which array"):
+        load_samples(str(path), model)
+    with pytest.raises(SampleError, match="no array 'train'"):
+        load_samples(f"{path}:train", model)
+    limited = load_samples(f"{path}:test", model, limit=3)
+    assert limited.indices == (0, 2, 4)
+    assert limited[1].tolist() == ramp((6, 2, 2, 3))[2:3].tolist()
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        pytest.param("absent.npy", None, "cannot be read", id="absent"),
+        pytest.param("text.npy", b"not an array", "no NumPy file", id="text"),
+        pytest.param("empty.npz", b"", "no NumPy file", id="empty"),
+        pytest.param("cut.npz", b"PK\x03\x04 and no more", "no NumPy file", id="truncated"),
+        pytest.param("data.csv", b"1,2", "need a .npy", id="suffix"),
+    ],
+)
+def test_files_that_are_none(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SampleError, match=said) as caught:
+        load_samples(str(tmp_path / name), model_of(MOBILENET))
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_random_is_seeded_and_within_the_type():
+    model = model_of(TensorSpec("uint8", (1, 500), 1.0, 3), FLOAT)
+    first, again = (load_samples("random:3", model, seed=5) for _ in range(2))
+    assert [s[0].tolist() for s in first] == [s[0].tolist() for s in again]
+    assert first[2][0].tolist() != first[1][0].tolist()
+    assert first[0][0].tolist() != load_samples("random:1", model, seed=6)[0][0].tolist()
+    values = np.concatenate([s[0].reshape(-1) for s in load_samples("random:20", model)])
+    assert values.min() == 0 and values.max() == 255 and len(np.unique(values)) == 256
+    assert all(np.abs(s[1]).max() < 1 for s in first)
+    with pytest.raises(SampleError, match="no samples"):
+        load_samples("random:0", model)
+
+
+def test_random_gives_shape_operands_the_stated_shape():
+    graph = GraphBuilder()
+    shape = graph.tensor(TensorSpec("int32", (4,), name="output_shape"))
+    weights = graph.tensor(TensorSpec("int8", scale=0.1, data=np.ones((2, 3, 3, 1), np.int8)))
+    x = graph.tensor(TensorSpec("int8", (1, 4, 4, 1), 0.1))
+    y = graph.tensor(TensorSpec("int8", (1, 8, 8, 2), 0.1))
+    graph.operator("TRANSPOSE_CONV", (shape, weights, x), (y,))
+    assert random_inputs(graph.build((x, shape), (y,)))[1].tolist() == [1, 8, 8, 2]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three images; each is 8 rows by 16 columns, a border around a plain middle."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    for name, colour in (("b.png", 200), ("a.PNG", 10), ("more/c.bmp", 90)):
+        pixels = np.full((8, 16, 3), 255, np.uint8)
+        pixels[1:7, 2:14] = colour, 0, 128
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_images_are_sorted_cropped_and_resized(pictures):
+    how = Preprocessing(crop=0.75)
+    samples = load_samples(str(pictures), model_of(MOBILENET), preprocessing=how)
+    assert samples.names == ("a.PNG", "b.png", "more/c.bmp")
+    assert [s.tolist() for s in samples] == [[[[[c, 0, 128]] * 2] * 2] for c in (10, 200, 90)]
+    whole = load_samples(str(pictures), model_of(MOBILENET), preprocessing=Preprocessing(crop=1))
+    assert whole[0].min() > 10  # the border shines in
+
+
+@pytest.mark.parametrize(
+    "spec, how, stored",
+    [
+        pytest.param(INT8_FILLED, Preprocessing(0.75), [-118, -128, 0], id="int8"),
+        pytest.param(
+            INT8_STANDARDIZED,
+            Preprocessing(0.75, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+            [-118, -123, 9],
+            id="mean-and-std",
+        ),
+        pytest.param(
+            TensorSpec("float32", (1, 2, 2, 3)),
+            Preprocessing(0.75, (0,), (4,)),
+            [2.5, 0, 32],
+            id="float",
+        ),
+    ],
+)
+def test_pixels_become_what_the_input_stores(pictures, spec, how, stored):
+    found = load_samples(str(pictures), model_of(spec), preprocessing=how)[0]
+    assert found.dtype == spec.dtype and found[0, 0, 0].tolist() == stored
+
+
+def test_grey_images(pictures):
+    spec = TensorSpec("uint8", (1, 2, 2, 1), 1 / 255, 0)
+    found = load_samples(str(pictures), model_of(spec), preprocessing=Preprocessing(0.75))
+    grey = Image.fromarray(np.array([[[10, 0, 128]]], np.uint8)).convert("L").getpixel((0, 0))
+    assert found[0].reshape(-1).tolist() == [grey] * 4
+
+
+def test_images_that_do_not_work(pictures, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SampleError, match="no images"):
+        load_samples(str(tmp_path / "empty"), model_of(MOBILENET))
+    with pytest.raises(SampleError, match="which is no image"):
+        load_samples(str(pictures), model_of(FEATURES))
+    with pytest.raises(SampleError, match="give mean and std"):
+        load_samples(str(pictures), model_of(INT8_STANDARDIZED))
+    with pytest.raises(SampleError, match="one input"):
+        load_samples(str(pictures), model_of(MOBILENET, FEATURES))
+    (pictures / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    samples = load_samples(str(pictures), model_of(MOBILENET))
+    with pytest.raises(SampleError, match="b.png: cannot be read as an image") as caught:
+        list(samples)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"crop": 0}, {"crop": 1.1}, {"mean": (1,)}, {"mean": (1,), "std": (0,)}],
+    ids=["no-crop", "more-than-all", "mean-alone", "std-zero"],
+)
+def test_preprocessing_is_checked(given):
+    with pytest.raises(SampleError):
+        Preprocessing(**given)
+
+
+def test_tables_of_labels(pictures, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("file,class_index,split\nb.png,4,test\nc.bmp,7,train\na.PNG,2,test\n")
+    table, every = read_table(path), load_samples(str(pictures), model_of(MOBILENET))
+    test = table.chosen(every, "test")
+    assert test.names == ("a.PNG", "b.png") and table.of(test, 1).tolist() == [3, 5]
+    assert table.of(table.chosen(every, None)).tolist() == [2, 4, 7]
+    with pytest.raises(SampleError, match="split 'dev'; there are test, train"):
+        table.chosen(every, "dev")
+    path.write_text("file,class_index\na.PNG,x\n")
+    with pytest.raises(SampleError, match="line 2: class_index is 'x'"):
+        read_table(path)
+    path.write_text("picture,class_index\na.PNG,1\n")
+    with pytest.raises(SampleError, match="need one of file"):
+        read_table(path)
+
+
+def test_arrays_of_labels(tmp_path):
+    path = tmp_path / "labels.npy"
+    np.save(path, np.array([3, 1], np.uint8))
+    assert array_labels(path, None, 2, offset=1).tolist() == [4, 2]
+    with pytest.raises(SampleError, match="need 3 integers"):
+        array_labels(path, None, 3)

@@ -1,0 +1,80 @@
+"""Running sums of one model's outputs against another's, and what they come to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+RESAMPLES = 10_000
+Values = list[np.ndarray]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running sums of one comparison."""
+
+    classifier: bool
+    outputs: int
+    count: int = 0
+    divergence: float = 0.0
+    same: int = 0
+    best: list[int] = field(default_factory=list)
+    signal: np.ndarray = field(init=False)
+    noise: np.ndarray = field(init=False)
+    equal: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signal, self.noise, self.equal = (np.zeros(self.outputs) for _ in range(3))
+
+    def add(self, base: list[Values], found: list[Values]) -> None:
+        """Count one chunk: the source's values and the other model's."""
+        for sample, other in zip(base, found, strict=True):
+            self.count += 1
+            for k, (a, b) in enumerate(zip(sample, other, strict=True)):
+                if a.dtype.kind in "iub":
+                    self.equal[k] += float(np.mean(a == b.reshape(a.shape)))
+                    continue
+                if self.classifier:
+                    self._add_logits(a, b)
+                    a, b = a - a.mean(), b - b.mean()
+                self.signal[k] += float((a * a).sum())
+                self.noise[k] += float(((b - a) ** 2).sum())
+
+    def _add_logits(self, a: np.ndarray, b: np.ndarray) -> None:
+        p, q = log_softmax(a), log_softmax(b)
+        self.divergence += float((np.exp(p) * (p - q)).sum())
+        self.same += int(a.argmax() == b.argmax())
+        self.best.append(int(b.argmax()))
+
+    def sqnr(self, k: int) -> float:
+        """dB; inf where nothing differs."""
+        if not self.noise[k]:
+            return math.inf
+        return 10 * math.log10(self.signal[k] / self.noise[k]) if self.signal[k] else -math.inf
+
+    def hits(self, labels) -> np.ndarray:
+        """Per sample, whether the greatest logit is the label's; bool."""
+        return np.asarray(self.best) == np.asarray(labels)
+
+
+def log_softmax(z: np.ndarray) -> np.ndarray:
+    """Logarithms of softmax(z), float64."""
+    shifted = z - z.max()
+    return shifted - math.log(float(np.exp(shifted).sum()))
+
+
+def paired_interval(new: np.ndarray, old: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of mean(new) - mean(old) for paired booleans, by bootstrap.
+
+    Drawing samples with repetition only changes how many of them were won, lost and neither: these
+    counts are drawn from their multinomial distribution, which is the same thing.
+    """
+    n = len(new)
+    won, lost = int((new & ~old).sum()), int((old & ~new).sum())
+    counts = np.random.default_rng(seed).multinomial(
+        n, [won / n, lost / n, (n - won - lost) / n], RESAMPLES
+    )
+    low, high = np.percentile((counts[:, 0] - counts[:, 1]) / n, [2.5, 97.5])
+    return float(low), float(high)

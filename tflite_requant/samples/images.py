@@ -1,0 +1,127 @@
+"""Image files as a vision model's input stores them. Pillow is imported when the first one is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tflite_requant.errors import SampleError
+from tflite_requant.feeds import stored_values
+from tflite_requant.model import Tensor
+from tflite_requant.model.dtypes import RANGES
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MODES = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From an image file to numbers.
+
+    crop:      share of height and width that is kept, around the middle; the hosted MobileNets were
+               trained with 0.875. What is left is resized to the model's input, aspect ignored, by
+               Pillow's BILINEAR, which averages where it shrinks.
+    mean, std: where given, one number or one per channel: the real value is (pixel - mean) / std,
+               and is put on the input's grid. Where not, pixels 0..255 fill the stored range:
+               uint8 stores them as they are, int8 stores pixel - 128.
+    """
+
+    crop: float = 0.875
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= 1:
+            raise SampleError(f"crop is {self.crop:g}; need a share in (0, 1]")
+        if (self.mean is None) != (self.std is None):
+            raise SampleError("mean and std go together; give both or neither")
+        if self.std is not None and not all(s > 0 for s in self.std):
+            raise SampleError("std holds a number that is not positive")
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files below a folder, sorted by their path in it. Raises SampleError without any."""
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if not found:
+        raise SampleError(f"{folder}: no images in this folder; need {', '.join(SUFFIXES)} files")
+    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def check_image_input(tensor: Tensor, how: Preprocessing) -> None:
+    """Raise SampleError where images cannot be what a model's input takes."""
+    shape = tensor.shape
+    if len(shape) != 4 or shape[0] != 1 or shape[3] not in MODES:
+        raise SampleError(
+            f"{tensor.label()} has shape {list(shape)}, which is no image; "
+            "need [1, height, width, 1 or 3], or give samples as .npy"
+        )
+    for name, values in (("mean", how.mean), ("std", how.std)):
+        if values is not None and len(values) not in (1, shape[3]):
+            raise SampleError(f"{name} has {len(values)} numbers; need 1 or {shape[3]}")
+    if how.mean is None and not fills_range(tensor):
+        raise SampleError(
+            f"{tensor.label()}: what pixels mean is unknown for {_meaning(tensor)}; "
+            "give mean and std, or samples as .npy"
+        )
+
+
+def fills_range(tensor: Tensor) -> bool:
+    """Whether pixels 0..255 plausibly fill the stored range: always of uint8; of int8 where its
+    least real value is zero or minus the greatest, give or take two steps."""
+    if tensor.dtype == "uint8":
+        return True
+    if tensor.dtype != "int8" or tensor.qparams is None or tensor.qparams.per_axis:
+        return False
+    low, high = RANGES["int8"]
+    zero = tensor.qparams.zero_point
+    return abs(low - zero) <= 2 or abs((low - zero) + (high - zero)) <= 4
+
+
+def _meaning(tensor: Tensor) -> str:
+    if tensor.qparams is None or tensor.dtype not in RANGES:
+        return f"an input of {tensor.dtype}"
+    low, high = (
+        tensor.qparams.scales[0] * (end - tensor.qparams.zero_points[0])
+        for end in RANGES[tensor.dtype]
+    )
+    return f"{tensor.dtype} with the real range [{low:.4g}, {high:.4g}]"
+
+
+def shifted(pixels: np.ndarray, dtype: str) -> np.ndarray:
+    """uint8 numbers as the type that fills its range with them stores them."""
+    return (pixels ^ 0x80).view(np.int8) if dtype == "int8" else pixels
+
+
+def read_image(path: Path, tensor: Tensor, how: Preprocessing) -> np.ndarray:
+    """One image as the input stores it, [1, height, width, channels].
+
+    Raises SampleError for a file that is no readable image, and without Pillow.
+    """
+    pixels = read_pixels(path, tensor.shape[1:], how.crop)[None]
+    if how.mean is None:
+        return shifted(pixels, tensor.dtype)
+    real = (pixels.astype(np.float64) - np.array(how.mean)) / np.array(how.std)
+    return stored_values(tensor, real.astype(np.float32))
+
+
+def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:
+    """An image file cropped and resized; uint8 [height, width, channels]."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise SampleError(
+            "reading images needs Pillow; pip install 'tflite-requant[images]'"
+        ) from None
+    height, width, channels = shape
+    try:
+        with Image.open(path) as image:
+            image = image.convert(MODES[channels])
+            x, y = (int((size - size * crop) / 2) for size in image.size)
+            image = image.crop((x, y, image.size[0] - x, image.size[1] - y))
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise SampleError(f"{path}: cannot be read as an image: {reason}") from None
+    return np.asarray(image).reshape(height, width, channels)
