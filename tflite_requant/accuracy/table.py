@@ -84,6 +84,7 @@ def measure(
     through: str = "litert",
     resolver: str = "default",
     seed: int = 0,
+    ceiling: bool = True,
     progress: bool = False,
 ) -> AccuracyTable:
     """Run source and results on samples of the source's inputs and compare.
@@ -91,7 +92,7 @@ def measure(
     samples: sized and iterable: an array of the source's stored integers or real values with the
     batch dimension, or a tuple of them in graph order. labels: index of the right logit of each.
     through: "litert" with a resolver of `runtime.RESOLVERS`, or "interpreter" (ours, bit-exact).
-    seed: of the bootstrap. Raises RuntimeFailure, SampleError, UsageError.
+    seed: of the bootstrap. ceiling: also run the source under other kernels. Raises RuntimeFailure, SampleError, UsageError.
     """
     if through not in ("litert", "interpreter"):
         raise UsageError(f"unknown way to run {through!r}; known: litert, interpreter")
@@ -101,10 +102,10 @@ def measure(
         raise SampleError("no samples to measure on; need at least one")
     way = resolver if through == "litert" else through
     reference = Judged(source, source, way)
-    other = CEILING.get(way, "default" if litert_available() else None)
+    other = CEILING.get(way, "default" if litert_available() else None) if ceiling else None
     judged = {name: Judged(source, model, way) for name, model in results.items()}
-    ceiling = Judged(source, source, other) if other else None
-    every = [*judged.values(), *([ceiling] if ceiling else [])]
+    noise = Judged(source, source, other) if other else None
+    every = [*judged.values(), *([noise] if noise else [])]
     for model in every:
         reference.check_comparable(model)
     tallies = [Tally(reference.classifier, len(reference.names)) for _ in every]
@@ -114,7 +115,7 @@ def measure(
         right.add(base, base)
         for model, tally in zip(every, tallies, strict=True):
             tally.add(base, model.run(chunk))
-    names = [*judged, *([f"source, {other} kernels"] if ceiling else [])]
+    names = [*judged, *([f"source, {other} kernels"] if noise else [])]
     rows = [
         _row(name, tally, right, reference, labels, seed)
         for name, tally in zip(names, tallies, strict=True)
@@ -124,7 +125,7 @@ def measure(
         f"LiteRT, {resolver} resolver" if through == "litert" else "our interpreter",
         reference.classifier,
         float(right.hits(labels).mean()) if reference.classifier and labels is not None else None,
-        rows.pop() if ceiling else None,
+        rows.pop() if noise else None,
         tuple(rows),
     )
 

@@ -57,8 +57,10 @@ def _condition(part: str, known: Collection[str]) -> Condition:
 
 def unmet(conditions: tuple[Condition, ...], found: Mapping[str, float]) -> list[str]:
     """What does not hold, each with what was found."""
-    return [
-        f"{condition} does not hold: it is {number(found[condition.name])}"
-        for condition in conditions
-        if not condition.holds(found[condition.name])
-    ]
+    missed = []
+    for condition in conditions:
+        if condition.name not in found:
+            missed.append(f"{condition} cannot be judged: this model has no such number")
+        elif not condition.holds(found[condition.name]):
+            missed.append(f"{condition} does not hold: it is {number(found[condition.name])}")
+    return missed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tflite_requant.cli.depfile import depfile_bytes, files_of
@@ -16,13 +16,14 @@ from tflite_requant.outcome import Report
 from tflite_requant.report.as_json import document, refusal_value, report_value
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.layout import plural
-from tflite_requant.report.numbers import NUMBERS, numbers
+from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
 from tflite_requant.report.text import summary_text
 from tflite_requant.schemes import Scheme, load_scheme
 
 SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
 USAGE = "MODEL [flags]"
 NOTHING = "nothing"
+MEASURED_SAMPLES = 16
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--require", metavar="CONDITIONS", default="",
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
-        f"written. Numbers: {', '.join(NUMBERS)}",
+        f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
@@ -96,7 +97,8 @@ class Attempt:
 
 def run(args: argparse.Namespace) -> tuple[int, str]:
     """Every scheme is tried; files are written only when all of them succeed."""
-    conditions = parse_conditions(args.require, NUMBERS)
+    conditions = parse_conditions(args.require, [*NUMBERS, *MEASURED])
+    _check_measurable(args, conditions)
     named = [(word, load_scheme(word)) for word in _words("--scheme", args.scheme)]
     schemes = [scheme for _, scheme in named]
     source = Path(args.model)
@@ -107,9 +109,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     _check_places(source, [*outputs, *([depfile] if depfile else [])])
     options = _options(args)
     model = files.load(source)
-    known = _statistics(args, model)
+    samples = _samples(args, model)
+    known = _statistics(args, model, samples)
     attempts = [
-        _attempt(model, scheme, output, args, known, options, conditions)
+        _attempt(model, scheme, output, args, samples, known, options, conditions)
         for scheme, output in zip(schemes, outputs, strict=True)
     ]
     good = all(attempt.succeeded for attempt in attempts)
@@ -188,7 +191,9 @@ def _words(flag: str, text: str) -> list[str]:
     return words
 
 
-def _attempt(model, scheme: Scheme, output: Path, args, known, options, conditions) -> Attempt:
+def _attempt(
+    model, scheme: Scheme, output: Path, args, samples, known, options, conditions
+) -> Attempt:
     from tflite_requant import files
     from tflite_requant.requantize import requantize
 
@@ -197,9 +202,12 @@ def _attempt(model, scheme: Scheme, output: Path, args, known, options, conditio
             result = requantize(model, scheme, known, options)
     except RefusedError as error:
         return Attempt(scheme, output, refusal=error)
-    missed = unmet(conditions, numbers(result.report))
+    report = result.report
+    if samples is not None:
+        report = replace(report, metrics=_measured(model, result.model, samples, args))
+    missed = unmet(conditions, numbers(report))
     data = files.model_bytes(result.model)
-    return Attempt(scheme, output, result.report, data, unmet=tuple(missed))
+    return Attempt(scheme, output, report, data, unmet=tuple(missed))
 
 
 @contextmanager
@@ -211,19 +219,50 @@ def _naming(path: str) -> Iterator[None]:
         raise type(error)(f"{path}: {error}", error.findings) from None
 
 
-def _statistics(args: argparse.Namespace, model):
-    """What the samples say, measured once for all schemes; None without samples."""
+def _check_measurable(args: argparse.Namespace, conditions) -> None:
+    asked = next((c.name for c in conditions if c.name in MEASURED), None)
+    if asked and args.calibration in (None, "prior"):
+        raise UsageError(f"--require: {asked} is measured on samples; give some with --calibration")
+
+
+def _samples(args: argparse.Namespace, model):
+    """The calibration samples, or None where none are given."""
     if args.calibration in (None, "prior"):
         return None
-    from tflite_requant import statistics
     from tflite_requant.requantize import check_constants, screen
     from tflite_requant.samples import load_samples
 
     with _naming(args.model):
         screen(model)
         check_constants(model)
-    samples = load_samples(args.calibration, model, seed=args.seed)
+    return load_samples(args.calibration, model, seed=args.seed)
+
+
+def _statistics(args: argparse.Namespace, model, samples):
+    """What the samples say, measured once for all schemes; None without samples."""
+    if samples is None:
+        return None
+    from tflite_requant import statistics
+
     return statistics.measure(model, samples, progress=shows_progress(args), seed=args.seed)
+
+
+def _measured(source, model, samples, args) -> dict[str, float]:
+    """How close the result is to the source on a few of the samples, through our interpreter."""
+    from tflite_requant.accuracy import measure
+
+    table = measure(
+        source, {"result": model}, samples.limited(MEASURED_SAMPLES),
+        through="interpreter", ceiling=False, progress=shows_progress(args),
+    )  # fmt: skip
+    row = table.rows[0]
+    found = {"sqnr": row.sqnr, "kl": row.kl, "same_top1": row.same_top1}
+    if row.sqnr is None:
+        found["sqnr"] = min((o.sqnr for o in row.outputs if o.sqnr is not None), default=None)
+    if row.same_top1 is not None:
+        found["same_top1"] = 100.0 * row.same_top1
+    found["samples"] = table.samples
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _complain(source: Path, attempts: list[Attempt]) -> None:

@@ -11,9 +11,10 @@ stated here holds for LiteRT's reference kernels. Between uint8 and int8, with c
   ties      AVERAGE_POOL_2D rounds ties of stored integers up (uint8) or away from 0 (int8).
   places    RESIZE_BILINEAR interpolates in float32 (uint8) or in 1/1024 (int8).
 
-All else is not certain: SUM (int8 bytes are read as uint8), L2_NORMALIZATION (uint8 rounds twice) and
-QUANTIZE of floats beyond 2^31 steps (adding the zero point wraps) are known to differ. A 16-bit type ends elsewhere and has tables and headroom of its own; there only
-what cannot leave the source's range stays the same.
+All else is not certain: SUM (int8 bytes are read as uint8), L2_NORMALIZATION (uint8 rounds twice)
+and QUANTIZE of floats beyond 2^31 steps (adding the zero point wraps) are known to differ. A 16-bit
+type ends elsewhere and has tables and headroom of its own; there only what cannot leave the
+source's range stays the same.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.catalog import OpSpec
-from tflite_requant.catalog.arithmetic import arithmetic_for
-from tflite_requant.fixedpoint.multiplier import quantize_multiplier
+from tflite_requant.catalog.arithmetic import Rescaling, arithmetic_for
+from tflite_requant.fixedpoint.multiplier import quantize_multiplier, rescale_double
 from tflite_requant.model import Operator, QArray, QParams, Tensor, TensorType
+from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning import clamps
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
@@ -47,7 +49,7 @@ Grids = list[tuple[TensorType, TensorType]]  # of every activation operand: sour
 
 
 def same_for_all_inputs(plan: Plan, op: Operator, spec: OpSpec | None, rewritten) -> bool:
-    """Whether the new operator gives the source's integers, shifted, for all of the source's inputs.
+    """Whether the new operator gives the source's integers, shifted, for every input.
 
     rewritten: the new constants of a weighted operator (`rules.weighted.Rewritten`), None of others
     and where the operator kept its own. Says no wherever it is not certain.
@@ -131,7 +133,18 @@ def _same_products(plan: Plan, op: Operator, spec: OpSpec, rewritten) -> bool:
         return False
     before = factors(op.name, tensors[x].type, old.qparams, tensors[y].type)
     after = factors(op.name, new_x, new.qparams, new_y)
-    return bool((before == after).all())
+    if (before == after).all():
+        return True
+    laws = {law_of(op.name, t.dtype, w).rounding for t, w in (
+        (tensors[y].type, old.qparams), (new_y, new.qparams)
+    )}  # fmt: skip
+    pairs = set(zip(*(f.tolist() for f in np.broadcast_arrays(before, after)), strict=True))
+    return laws == {"double"} and all(same_steps(a, b, tensors[y].type) for a, b in sorted(pairs))
+
+
+def law_of(operator: str, dtype: str, weights: QParams) -> Rescaling:
+    """How the reference kernel of an output type rescales 32-bit accumulators."""
+    return arithmetic_for(PROFILE, operator).rescaling(dtype, weights.per_axis)
 
 
 def factors(operator: str, data: TensorType, weights: QParams, output: TensorType) -> np.ndarray:
@@ -140,7 +153,7 @@ def factors(operator: str, data: TensorType, weights: QParams, output: TensorTyp
     The product of scales is formed in the precision of the output's type; fixed-point kernels then
     round it to multiplier * 2^(shift - 31), which float64 holds.
     """
-    law = arithmetic_for(PROFILE, operator).rescaling(output.dtype, weights.per_axis)
+    law = law_of(operator, output.dtype, weights)
     precision = np.dtype(law.scale_product).type
     product = precision(data.qparams.scale) * np.array(weights.scales, precision)
     real = product.astype(np.float64) / np.float64(output.qparams.scale)
@@ -148,6 +161,23 @@ def factors(operator: str, data: TensorType, weights: QParams, output: TensorTyp
         return real
     multiplier, shift = quantize_multiplier(real)
     return np.ldexp(multiplier.astype(np.float64), shift - 31)
+
+
+def same_steps(first: float, second: float, output: TensorType) -> bool:
+    """Whether two fixed-point factors below 1 bring every 32-bit accumulator to the same output.
+
+    Both are staircases, cut off at the ends of the output's type. `rescale_double` takes the step to
+    integer v at most 3 accumulators from (v - 1/2) / factor, so it suffices to compare there: one
+    unit for each of its two roundings, as its multiplier is at least 2^30, and one for their ties.
+    """
+    if not (0 < first < 1 and 0 < second < 1):
+        return False
+    low, high = RANGES[output.dtype]
+    steps = np.arange(low, high) + 1 - output.qparams.zero_point
+    places = np.rint((steps - 0.5) / first)[:, None] + np.arange(-4, 5)
+    places = np.clip(places, -(2.0**31), 2.0**31 - 1).astype(np.int64)
+    one, other = (rescale_double(places, *quantize_multiplier(f)) for f in (first, second))
+    return np.array_equal(one, other)
 
 
 def _taps(op: Operator, weights: QArray, dtype: str) -> np.ndarray:

@@ -58,6 +58,14 @@ NUMBERS: Mapping[str, tuple[str, Callable[[Report], float]]] = {
 }
 
 
+# What only samples can tell: `Report.metrics` has it where there were any.
+MEASURED: Mapping[str, str] = {
+    "sqnr": "dB of the logits, or of the worst output, against the source; on samples",
+    "kl": "nats between the classes' probabilities and the source's; on samples",
+    "same_top1": "percent of samples whose first class is the source's",
+}
+
+
 def numbers(report: Report) -> dict[str, float]:
     """Every named number of a report, measured ones (`Report.metrics`) behind the others."""
     return {name: of(report) for name, (_, of) in NUMBERS.items()} | dict(report.metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report
@@ -55,6 +56,8 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
             ("channels", f"{exact:,} of {channels:,} exact ({percent(exact, channels)})"),
             ("weights", f"{same:,} of {weights:,} exact ({percent(same, weights)})"),
         ]
+    if report.metrics:
+        pairs.append(("measured", _measured(report.metrics)))
     pairs += [
         ("inserted", _inserted(report)),
         ("findings", severity_counts(report.findings, ("exception", "warning"))),
@@ -66,6 +69,18 @@ def _counts(kinds: tuple[str, ...], found: list[str]) -> str:
     """ "3: 1 identical, 2 shifted"; kinds that do not occur are left out."""
     told = [f"{found.count(kind)} {kind}" for kind in kinds if kind in found]
     return f"{len(found)}: {', '.join(told)}" if told else "none"
+
+
+def _measured(metrics: Mapping[str, float]) -> str:
+    """What a few of the samples say of result against source."""
+    told = []
+    if "sqnr" in metrics:
+        told.append("no difference" if math.isinf(metrics["sqnr"]) else f"{metrics['sqnr']:.1f} dB SQNR")
+    if "kl" in metrics:
+        told.append(f"KL {metrics['kl']:.4f}")
+    if "same_top1" in metrics:
+        told.append(f"{metrics['same_top1']:.1f} % same top-1")
+    return f"{', '.join(told)}, on {metrics['samples']:.0f} samples"
 
 
 def _inserted(report: Report) -> str:
