@@ -14,6 +14,8 @@ COMMANDS = {
     "requantize": "put a quantized model on one or more schemes (the default)",
     "check": "is a model legal under a scheme?",
     "inspect": "operators, tensors, quantization and oddities of a model",
+    "run": "a model on inputs, in our bit-exact interpreter",
+    "compare": "two models tensor by tensor, or one model with LiteRT",
     "schemes": "list the schemes, or print one to start your own",
 }
 

@@ -57,8 +57,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how = parser.add_argument_group("how it is made")
     how.add_argument(
-        "--calibration", metavar="FILE|DIR|prior",
-        help=".npy, .npz or a folder of images; default prior, which needs no data",
+        "--calibration", metavar="FILE|DIR|prior|synthetic[:N]",
+        help=".npy, .npz or a folder of images; prior (the default) and synthetic, which makes "
+        "images up, need no data",
     )  # fmt: skip
     how.add_argument(
         "--correction",
@@ -221,30 +222,34 @@ def _naming(path: str) -> Iterator[None]:
 
 def _check_measurable(args: argparse.Namespace, conditions) -> None:
     asked = next((c.name for c in conditions if c.name in MEASURED), None)
-    if asked and args.calibration in (None, "prior"):
+    if asked and not _reads_samples(args):
         raise UsageError(f"--require: {asked} is measured on samples; give some with --calibration")
+
+
+def _reads_samples(args: argparse.Namespace) -> bool:
+    word = (args.calibration or "prior").split(":")[0]
+    return word not in ("prior", "synthetic")
 
 
 def _samples(args: argparse.Namespace, model):
     """The calibration samples, or None where none are given."""
-    if args.calibration in (None, "prior"):
+    if not _reads_samples(args):
         return None
-    from tflite_requant.requantize import check_constants, screen
     from tflite_requant.samples import load_samples
 
-    with _naming(args.model):
-        screen(model)
-        check_constants(model)
     return load_samples(args.calibration, model, seed=args.seed)
 
 
 def _statistics(args: argparse.Namespace, model, samples):
-    """What the samples say, measured once for all schemes; None without samples."""
-    if samples is None:
-        return None
+    """What weighted operators read, measured once for all schemes."""
     from tflite_requant import statistics
+    from tflite_requant.requantize import check_constants, screen
 
-    return statistics.measure(model, samples, progress=shows_progress(args), seed=args.seed)
+    with _naming(args.model):
+        screen(model)
+        check_constants(model)
+    given = args.calibration if samples is None else samples
+    return statistics.measure(model, given, progress=shows_progress(args), seed=args.seed)
 
 
 def _measured(source, model, samples, args) -> dict[str, float]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tflite_requant.statistics.measure import Statistics, measure
+from tflite_requant.statistics.measure import Statistics, is_data_free, measure
 
-__all__ = ["Statistics", "measure"]
+__all__ = ["Statistics", "is_data_free", "measure"]

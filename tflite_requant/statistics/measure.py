@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tflite_requant.correction.moments import Moments
+from tflite_requant.errors import UsageError
 from tflite_requant.model import Model
 from tflite_requant.statistics.prior import prior_moments
 
@@ -22,22 +23,49 @@ class Statistics:
     origin: str = ""
 
 
+PRIOR, SYNTHETIC = "prior", "synthetic"
+
+
+def is_data_free(calibration: object) -> bool:
+    """Whether a calibration names a way that reads no data: prior, synthetic, synthetic:N."""
+    return isinstance(calibration, str) and calibration.split(":")[0] in (PRIOR, SYNTHETIC)
+
+
 def measure(
     model: Model,
-    calibration: np.ndarray | Iterable | str | None = None,
+    calibration: np.ndarray | Iterable | str | Statistics | None = None,
     *,
     progress: bool = False,
     seed: int = 0,
 ) -> Statistics:
-    """Statistics of a model. calibration: samples; None or "prior" for the data-free estimate;
-    Statistics come back as they are.
+    """Statistics of a model.
 
-    Raises SampleError for samples that do not fit the model.
-    """  # fmt: skip
+    calibration: samples; None or "prior" for the data-free estimate; "synthetic" or "synthetic:N"
+    for N images that are made up (`seed`); Statistics come back as they are.
+
+    Raises SampleError for samples that do not fit the model, UsageError for another word.
+    """
     if isinstance(calibration, Statistics):
         return calibration
-    if calibration is None or isinstance(calibration, str):
+    if calibration is None or calibration == PRIOR:
         return Statistics(prior_moments(model), origin="no data (analytic prior)")
     from tflite_requant.statistics.calibrated import calibrate
 
+    if isinstance(calibration, str):
+        images = _synthetic(model, calibration, seed)
+        measured = calibrate(model, images, progress=progress)
+        # Made-up images say nothing about how often a real value saturates.
+        return Statistics(measured.moments, origin=f"no data ({len(images)} synthetic images)")
     return calibrate(model, calibration, progress=progress)
+
+
+def _synthetic(model: Model, calibration: str, seed: int):
+    from tflite_requant.statistics.synthetic import DEFAULT_COUNT, SyntheticImages
+
+    word, _, count = calibration.partition(":")
+    if word != SYNTHETIC or (count and not count.isdecimal()):
+        raise UsageError(
+            f"calibration {calibration!r}: need samples, {PRIOR!r}, {SYNTHETIC!r} or "
+            f"'{SYNTHETIC}:N'"
+        )
+    return SyntheticImages(model, int(count) if count else DEFAULT_COUNT, seed)

@@ -49,7 +49,7 @@ class Window:
 
     def coverage(self) -> np.ndarray:
         """Share of output positions that meet real input, per tap; float64 [taps]."""
-        whole = self.out[0] * self.out[1]
+        whole = max(self.out[0] * self.out[1], 1)
         shares = [(r.stop - r.start) * (c.stop - c.start) / whole for r, c, _, _ in self.taps()]
         return np.array(shares)
 

@@ -1,0 +1,68 @@
+"""Made-up images: the same everywhere, within the input's type, and only for image inputs."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from tflite_requant.errors import SampleError, UsageError
+from tflite_requant.files import load
+from tflite_requant.statistics import is_data_free, measure
+from tflite_requant.statistics.synthetic import SyntheticImages
+from tflite_requant.testing import TensorSpec, one_operator_model
+
+DEMO = "examples/demo/digits_qat_uint8.tflite"
+FIRST_SHA256 = "edb7071775d179041f4684c12ead4ebefa8160d483aa53b25aee72cb8e6b6d11"
+
+
+@pytest.fixture(scope="module")
+def demo(request):
+    return load(request.config.rootpath / DEMO)
+
+
+def test_images_are_stored_integers_of_the_input(demo):
+    images = list(SyntheticImages(demo, 5, seed=1))
+    assert [i.shape for i in images] == [demo.inputs[0].shape] * 5
+    assert all(i.dtype == np.uint8 for i in images)
+    assert np.stack(images).max() > 200 and np.stack(images).min() < 50
+
+
+def test_the_same_seed_gives_the_same_images(demo):
+    first, again = (np.stack(list(SyntheticImages(demo, 3, seed=7))) for _ in range(2))
+    other = np.stack(list(SyntheticImages(demo, 3, seed=8)))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_image_n_does_not_depend_on_how_many_are_made(demo):
+    few, many = list(SyntheticImages(demo, 2)), list(SyntheticImages(demo, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(few, many[:2], strict=True))
+
+
+def test_the_images_are_these_on_every_machine(demo):
+    data = b"".join(i.tobytes() for i in SyntheticImages(demo, 4, seed=0))
+    assert hashlib.sha256(data).hexdigest() == FIRST_SHA256
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 10), (1, 8, 8, 4), (2, 8, 8, 3), (1, 2, 2, 3)], ids=str
+)
+def test_what_is_no_image_is_refused(shape):
+    spec = TensorSpec("int8", shape, 0.1, 0)
+    model = one_operator_model("RESHAPE", inputs=[spec], outputs=[spec])
+    with pytest.raises(SampleError, match="image input"):
+        SyntheticImages(model)
+
+
+@pytest.mark.parametrize("word", ["synthetic", "synthetic:5", "prior"])
+def test_words_that_need_no_data(word, demo):
+    assert is_data_free(word)
+    known = measure(demo, word)
+    assert known.origin.startswith("no data")
+    assert known.moments and not known.hits
+
+
+@pytest.mark.parametrize("word", ["synthetic:x", "synthetc", "synthetic:-1"])
+def test_unknown_words_are_usage_errors(word, demo):
+    with pytest.raises(UsageError, match="synthetic"):
+        measure(demo, word)

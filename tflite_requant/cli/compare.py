@@ -1,0 +1,120 @@
+"""`compare`: two models, or one model here and in LiteRT, on the same inputs."""
+
+from __future__ import annotations
+
+import argparse
+
+from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.terminal import complain, shows_progress
+from tflite_requant.compare.outcome import NUMBERS, Comparison
+from tflite_requant.errors import UsageError
+from tflite_requant.report.as_json import document
+from tflite_requant.report.comparison import comparison_lines, comparison_value
+from tflite_requant.report.layout import plural, wrap
+
+SUMMARY = "Compare two models tensor by tensor, or one model with what LiteRT computes."
+USAGE = "A [B] --inputs FILE|DIR|random:N [flags]"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A", help="a .tflite file; the source, if B was made from it")
+    parser.add_argument(
+        "b", metavar="B", nargs="?",
+        help="another one; without it, A in our interpreter is compared with A in LiteRT",
+    )  # fmt: skip
+    parser.add_argument(
+        "--inputs", metavar="FILE|DIR|random:N", required=True,
+        help="samples of A's inputs: .npy, .npz, a folder of images, or N random ones",
+    )  # fmt: skip
+    parser.add_argument(
+        "--arithmetic", metavar="NAME[,...]",
+        help="arithmetic profiles; default litert-reference, and every one of LiteRT's without B",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
+    parser.add_argument(
+        "--require", metavar="CONDITIONS", default="",
+        help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
+        f"Numbers: {', '.join(NUMBERS)}",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    conditions = parse_conditions(args.require, NUMBERS)
+    from tflite_requant import files
+    from tflite_requant.compare.models import compare
+    from tflite_requant.samples import load_samples
+
+    a = files.load(args.a)
+    b = files.load(args.b) if args.b is not None else None
+    profiles = _profiles(args.arithmetic, b is not None)
+    samples = load_samples(args.inputs, a, seed=args.seed)
+    found = [
+        compare(a, b, samples, arithmetic=profile, progress=shows_progress(args))
+        for profile in profiles
+    ]
+    names = [_other(args.b, comparison) for comparison in found]
+    missed = [unmet(conditions, comparison.numbers()) for comparison in found]
+    good = [
+        not lines if conditions else comparison.equal or not (comparison.exact or b is None)
+        for comparison, lines in zip(found, missed, strict=True)
+    ]
+    for name, comparison, lines in zip(names, found, missed, strict=True):
+        for line in lines:
+            complain(f"{args.a} against {name}: {line}")
+        if not lines and not comparison.equal and args.quiet:
+            _complain_first(args.a, name, comparison)
+    code = 0 if all(good) else 1
+    if args.json:
+        comparisons = [
+            {**comparison_value(c), "runtime": _runtime(args.b), "unmet": lines}
+            for c, lines in zip(found, missed, strict=True)
+        ]
+        return code, document(
+            "compare", a=args.a, b=args.b, inputs=samples.origin, passed=not code,
+            comparisons=comparisons,
+        )  # fmt: skip
+    return code, "" if args.quiet else "\n".join(_text(args, samples.origin, found, names))
+
+
+def _profiles(text: str | None, two_models: bool) -> tuple[str, ...]:
+    """The profiles to run. Raises UsageError for an empty name, or several with two models."""
+    from tflite_requant.compare.litert import profiles_with_runtime
+    from tflite_requant.compare.models import DEFAULT_ARITHMETIC
+
+    if text is None:
+        return (DEFAULT_ARITHMETIC,) if two_models else profiles_with_runtime()
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    if not all(words):
+        raise UsageError(f"--arithmetic {text!r}: an empty name in the list")
+    if two_models and len(words) > 1:
+        raise UsageError("--arithmetic: one profile at a time when two models are compared")
+    return words
+
+
+def _runtime(b: str | None) -> str | None:
+    """The version of LiteRT where it took part."""
+    from tflite_requant.compare.litert import litert_version
+
+    return litert_version() if b is None else None
+
+
+def _other(b: str | None, found: Comparison) -> str:
+    if b is not None:
+        return b
+    return found.against.replace("LiteRT", f"LiteRT {_runtime(b)}".rstrip(), 1)
+
+
+def _complain_first(a: str, b: str, found: Comparison) -> None:
+    first = found.first
+    count = plural(first.differing, "element")
+    complain(f"{a} against {b}: first difference at {first.operator}: {count}")
+
+
+def _text(
+    args: argparse.Namespace, origin: str, found: list[Comparison], names: list[str]
+) -> list[str]:
+    lines = [args.a, *wrap(f"on {plural(found[0].samples, 'sample')}: {origin}", "  ")]
+    for comparison, name in zip(found, names, strict=True):
+        lines += ["", *comparison_lines(comparison, name, args.verbose)]
+    return lines

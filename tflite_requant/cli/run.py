@@ -1,0 +1,226 @@
+"""`run`: a model on inputs, in our interpreter."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tflite_requant.cli.terminal import shows_progress
+from tflite_requant.errors import UsageError
+from tflite_requant.report.as_json import document, plain
+from tflite_requant.report.layout import fields, number, plural, shorten, table
+
+SUMMARY = "Run a model on inputs in our interpreter, bit by bit as the named arithmetic does."
+USAGE = "MODEL --inputs FILE|DIR|random:N [flags]"
+BEST, SHOWN_SAMPLES, NAME_WIDTH = 5, 8, 30
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the .tflite file")
+    parser.add_argument(
+        "--inputs", metavar="FILE|DIR|random:N", required=True,
+        help=".npy, .npz, a folder of images, or N random samples",
+    )  # fmt: skip
+    parser.add_argument(
+        "--arithmetic", metavar="NAME", default="litert-reference",
+        help="arithmetic profile; default litert-reference",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.npz",
+        help="write the stored values of the outputs, samples on axis 0",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", metavar="all|LIST",
+        help="write these tensors, by name or index, instead of the outputs; all: every one that "
+        "is no constant",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    if args.keep is not None and args.output is None:
+        raise UsageError("--keep chooses what is written; say where with --output")
+    from tflite_requant import files
+    from tflite_requant.compare.models import feeds_of_sample
+    from tflite_requant.interpreter import Interpreter
+    from tflite_requant.samples import load_samples
+    from tflite_requant.samples.archive import npz_bytes
+
+    output = Path(args.output) if args.output else None
+    if output is not None:
+        files.check_writable(output)
+        if output.resolve() == Path(args.model).resolve():
+            raise UsageError(f"{output}: this is the model, which is never changed")
+    model = files.load(args.model)
+    interpreter = Interpreter(model, args.arithmetic)
+    kept = kept_tensors(model, args.keep)
+    samples = load_samples(args.inputs, model, seed=args.seed)
+    summaries = [OutputSummary(t) for t in scored(model)]
+    columns: dict[int, list] = {index: [] for index in kept} if output is not None else {}
+    with _bar(samples, shows_progress(args)) as watched:
+        for sample in watched:
+            asked = {*columns, *model.main.outputs}
+            found = interpreter.run(feeds_of_sample(model, sample), keep=sorted(asked))
+            for summary in summaries:
+                summary.add(found[summary.index])
+            for index, arrays in columns.items():
+                if index in found:
+                    arrays.append(found[index])
+    if output is not None:
+        names = entry_names(model, [i for i, arrays in columns.items() if arrays])
+        files.write_all({output: npz_bytes({n: columns[i] for i, n in names.items()})})
+    if args.json:
+        return 0, document(
+            "run", model=args.model, arithmetic=args.arithmetic, inputs=samples.origin,
+            samples=len(samples), written=args.output,
+            outputs=[plain(s.value()) for s in summaries],
+        )  # fmt: skip
+    return 0, "" if args.quiet else "\n".join(_text(args, samples, summaries))
+
+
+def kept_tensors(model, keep: str | None) -> list[int]:
+    """Indices of the tensors that are written, ascending; the outputs in graph order.
+
+    Raises UsageError for a name or index that the model does not have.
+    """
+    tensors = model.main.tensors
+    if keep is None:
+        return list(dict.fromkeys(model.main.outputs))
+    if keep == "all":
+        return [t.index for t in tensors if not t.is_constant]
+    names = {t.name: t.index for t in reversed(tensors)}
+    chosen = set()
+    for word in (w.strip() for w in keep.split(",")):
+        if word in names:
+            chosen.add(names[word])
+        elif word.isascii() and word.isdigit() and int(word) < len(tensors):
+            chosen.add(int(word))
+        else:
+            raise UsageError(
+                f"--keep: no tensor {word!r}; the model has tensors 0 to {len(tensors) - 1}, "
+                "`inspect -v` lists them"
+            )
+    return sorted(chosen)
+
+
+def entry_names(model, indices: Iterable[int]) -> dict[int, str]:
+    """Tensor index -> its name in the archive; with its index where the name is not its alone."""
+    tensors = [model.main.tensors[i] for i in indices]
+    names = [t.name for t in tensors]
+    return {
+        t.index: t.name if t.name and names.count(t.name) == 1 else f"{t.name}#{t.index}"
+        for t in tensors
+    }
+
+
+def scored(model) -> list[tuple[Any, bool]]:
+    """The graph outputs, each with whether it holds one score a class."""
+    from tflite_requant.compare.matching import class_scores
+
+    scores = class_scores(model)
+    outputs = dict.fromkeys(model.main.outputs)
+    return [(model.main.tensors[i], scores is not None and i == scores.index) for i in outputs]
+
+
+class OutputSummary:
+    """Least and greatest value of an output over all samples, and each sample's best classes."""
+
+    def __init__(self, tensor_and_scored: tuple[Any, bool]) -> None:
+        self.tensor, self._scored = tensor_and_scored
+        self.index = self.tensor.index
+        self.shapes: list[tuple[int, ...]] = []
+        self.least = self.greatest = None
+        self.best: list[list[tuple[int, float]]] = []
+
+    def add(self, array) -> None:
+        """Count one sample's stored values."""
+        if array.shape not in self.shapes:
+            self.shapes.append(array.shape)
+        if array.size:
+            low, high = array.min().item(), array.max().item()
+            self.least = low if self.least is None else min(self.least, low)
+            self.greatest = high if self.greatest is None else max(self.greatest, high)
+        if self._scored:
+            flat = array.reshape(-1).tolist()
+            order = sorted(range(len(flat)), key=lambda i: (-flat[i], i))[:BEST]
+            self.best.append([(i, self.real(flat[i])) for i in order])
+
+    def real(self, stored) -> float:
+        """What a stored value stands for; the value itself where there is not one scale."""
+        qparams = self.tensor.qparams
+        if qparams is None or qparams.per_axis or stored is None:
+            return stored
+        return qparams.scales[0] * (stored - qparams.zero_points[0])
+
+    def value(self) -> dict[str, Any]:
+        """The summary as JSON holds it."""
+        found = {
+            "name": self.tensor.name,
+            "index": self.index,
+            "dtype": self.tensor.dtype,
+            "shapes": self.shapes,
+            "min": self.least,
+            "max": self.greatest,
+            "real_min": self.real(self.least),
+            "real_max": self.real(self.greatest),
+        }
+        if self._scored:
+            found["top"] = [[{"class": c, "score": s} for c, s in best] for best in self.best]
+        return found
+
+
+@contextmanager
+def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
+    if not progress:
+        yield samples
+        return
+    from tqdm import tqdm
+
+    with tqdm(samples, desc="running", unit="sample", leave=False) as bar:
+        yield bar
+
+
+def _text(args: argparse.Namespace, samples, summaries: list[OutputSummary]) -> list[str]:
+    overview = [
+        ("arithmetic", args.arithmetic),
+        ("samples", f"{len(samples):,}, {samples.origin}"),
+    ]
+    if args.output:
+        overview.append(("written", args.output))
+    rows = [
+        (
+            shorten(s.tensor.name, NAME_WIDTH),
+            s.tensor.dtype,
+            " ".join("x".join(map(str, shape)) for shape in s.shapes[:2]),
+            f"{_told(s.least)}..{_told(s.greatest)}",
+            f"{_told(s.real(s.least))}..{_told(s.real(s.greatest))}" if s.tensor.qparams else "",
+        )
+        for s in summaries
+    ]
+    lines = [args.model, *fields(overview), ""]
+    lines += table(("output", "dtype", "shape", "stored", "real"), rows, "<<<>>")
+    for summary in summaries:
+        shown = summary.best if args.verbose else summary.best[:SHOWN_SAMPLES]
+        if shown:
+            lines += ["", f"  best classes of {shorten(summary.tensor.name, 50)}"]
+            lines += fields((_sample(samples, i), _classes(b)) for i, b in enumerate(shown))
+        if len(shown) < len(summary.best):
+            hidden = plural(len(summary.best) - len(shown), "sample")
+            lines.append(f"    and {hidden} more; -v shows all")
+    return lines
+
+
+def _sample(samples, position: int) -> str:
+    return shorten(samples.names[position], NAME_WIDTH) if samples.names else f"sample {position}"
+
+
+def _classes(best: list[tuple[int, float]]) -> str:
+    return ", ".join(f"{c}: {score:.4g}" for c, score in best)
+
+
+def _told(value) -> str:
+    return "none" if value is None else number(value)
