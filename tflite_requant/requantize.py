@@ -123,6 +123,7 @@ def make_plans(model: Model, scheme: Scheme, options: Options) -> dict[int, Plan
             keep_io=options.keep_io,
             keep_unknown=options.keep_unknown,
             fold=not options.strict_meaning,
+            named=_named(model, s.index),
         )
         for s in model.subgraphs
         if s.index not in called
@@ -133,6 +134,12 @@ def make_plans(model: Model, scheme: Scheme, options: Options) -> dict[int, Plan
             f"cannot be put on scheme {scheme.name}: {_count(errors)}", tuple(errors)
         )
     return plans
+
+
+def _named(model: Model, subgraph: int) -> frozenset[int]:
+    """Tensors of a subgraph that signatures name."""
+    own = (s for s in model.signatures if s.subgraph == subgraph)
+    return frozenset(t for s in own for _, t in (*s.inputs, *s.outputs))
 
 
 def _count(findings: list[Finding]) -> str:

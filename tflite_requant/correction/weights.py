@@ -21,7 +21,8 @@ FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12
 MULTIPLES = (2.0, 1.0, 3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)
 ROW_FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6)
 ROW_SHIFTS = (0, 1, 2)
-TENSOR_SHIFTS = (0, 1, 2, 3, 4, 5)
+ROW_QUANTILES = (0.98, 0.95, 0.9, 0.75, 0.5)  # of what rows alone would need
+TENSOR_SHIFTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +231,8 @@ def _fit_tensor(source, grid, moments, floor, compensate, search, exact_grid) ->
         )
     group = moments.group_of(channels)
     choose = _Chooser(real, moments, group, low, high, compensate)
-    base = float(_cover(real, low, high).max())
-    for candidate in _tensor_candidates(base, source, grid, search):
+    covers = _cover(real[source.centred.any(axis=1)], low, high)
+    for candidate in _tensor_candidates(covers, source, grid, search):
         scale = _usable(np.array([candidate]), np.array([least]), grid)
         choose.consider_for_all(np.full(channels, scale[0]))
     scale, rounded = choose.result()
@@ -243,18 +244,23 @@ def _total(error: np.ndarray) -> float:
     return math.fsum(error.tolist())
 
 
-def _tensor_candidates(base: float, source: Weights, grid: Grid, search: bool) -> list[float]:
+def _tensor_candidates(
+    covers: np.ndarray, source: Weights, grid: Grid, search: bool
+) -> list[float]:
+    """Scales worth trying for a whole tensor; covers: what each row alone would need, > 0."""
+    ordered = np.sort(covers)
+    base, middle = float(ordered[-1]), float(ordered[len(ordered) // 2])
     if grid.power_of_two:
         top = float(_ceil_power(np.array(base)))
-        return [math.ldexp(top, -shift) for shift in (TENSOR_SHIFTS if search else (0,))]
+        # Down to well below the middle row, however far the largest stands out.
+        last = max(TENSOR_SHIFTS, math.ceil(math.log2(base / middle)) + 2)
+        return [math.ldexp(top, -shift) for shift in range(last + 1 if search else 1)]
     if not search:
         return [base]
     own = float(source.scale.max())
-    return list(
-        dict.fromkeys(
-            [base * f for f in FRACTIONS] + [own * m for m in MULTIPLES if own * m <= 2 * base]
-        )
-    )
+    rows = [float(ordered[int(q * (len(ordered) - 1))]) for q in ROW_QUANTILES]
+    fractions = [base * f for f in FRACTIONS] + rows
+    return list(dict.fromkeys(fractions + [own * m for m in MULTIPLES if own * m <= 2 * base]))
 
 
 def _fit_asymmetric(source, grid, moments, floor) -> Fit:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from tflite_requant.model import TensorType
 from tflite_requant.model.dtypes import RANGES
 
@@ -27,7 +29,7 @@ def stored_bounds(grid: TensorType, activation: str) -> tuple[int, int]:
     low, high = BOUNDS.get(activation, BOUNDS["NONE"])
 
     def place(bound: float) -> int:
-        steps = bound / scale
+        steps = float(np.float32(bound) / np.float32(scale))  # as the kernels divide
         return zero + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
 
     return (

@@ -7,7 +7,8 @@ stated here holds for LiteRT's reference kernels. Between uint8 and int8, with c
   CENTRED   reads c alone, adds the output's zero point last, and saturates at ends that are shifted
             with it; fused bounds are zero_point + round(bound / scale), shifted with it as well.
   products  weighted operators are CENTRED, but uint8 kernels form input scale * weights scale in
-            float32 and int8 ones in float64: the same where both give one fixed-point multiplier.
+            float32 and int8 ones in float64: the same where the two fixed-point multipliers are
+            equal, or so near that no step of the output moves.
   ties      AVERAGE_POOL_2D rounds ties of stored integers up (uint8) or away from 0 (int8).
   places    RESIZE_BILINEAR interpolates in float32 (uint8) or in 1/1024 (int8).
 
@@ -135,6 +136,8 @@ def _same_products(plan: Plan, op: Operator, spec: OpSpec, rewritten) -> bool:
     after = factors(op.name, new_x, new.qparams, new_y)
     if (before == after).all():
         return True
+    if not _both_eight_bit(tensors[y].type, new_y):
+        return False
     laws = {law_of(op.name, t.dtype, w).rounding for t, w in (
         (tensors[y].type, old.qparams), (new_y, new.qparams)
     )}  # fmt: skip
@@ -166,9 +169,10 @@ def factors(operator: str, data: TensorType, weights: QParams, output: TensorTyp
 def same_steps(first: float, second: float, output: TensorType) -> bool:
     """Whether two fixed-point factors below 1 bring every 32-bit accumulator to the same output.
 
-    Both are staircases, cut off at the ends of the output's type. `rescale_double` takes the step to
-    integer v at most 3 accumulators from (v - 1/2) / factor, so it suffices to compare there: one
-    unit for each of its two roundings, as its multiplier is at least 2^30, and one for their ties.
+    Both are staircases, cut off at the ends of the output's type. `rescale_double` takes the step
+    to integer v at most 3 accumulators from (v - 1/2) / factor, so it suffices to compare there:
+    its inner rounding is off by 1/2 and its ties by 1, in units of at most 2 accumulators, as the
+    multiplier is at least 2^30.
     """
     if not (0 < first < 1 and 0 < second < 1):
         return False

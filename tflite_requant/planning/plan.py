@@ -79,9 +79,11 @@ class Planner:
     """Builds the plan of one subgraph; `plan` is the way in."""
 
     def __init__(
-        self, subgraph: Subgraph, scheme: Scheme, keep_io: bool, keep_unknown: bool, fold: bool
-    ) -> None:
+        self, subgraph: Subgraph, scheme: Scheme, keep_io: bool, keep_unknown: bool, fold: bool,
+        named: frozenset[int],
+    ) -> None:  # fmt: skip
         self.subgraph, self.scheme, self.keep_io, self.fold = subgraph, scheme, keep_io, fold
+        self.named = named
         self.domains, findings = assign(subgraph, scheme, keep_unknown)
         self.plan = Plan(subgraph, self.domains, findings=findings)
         self.producers, self.consumers = subgraph.producers(), subgraph.consumers()
@@ -300,9 +302,9 @@ class Planner:
         indices = {t.index for t in tensors}
         if near is None or near.qparams.zero_point == law.zero_point:
             return None
-        if not self._at_home(indices, domain) or not folding.may_fold(
-            self.subgraph, indices, self.producers, self.consumers
-        ):
+        if indices & self.named or not self._at_home(indices, domain):
+            return None
+        if not folding.may_fold(self.subgraph, indices, self.producers, self.consumers):
             return None
         scale = near.qparams.scale
         offset = scale * (near.qparams.zero_point - law.zero_point)
@@ -392,12 +394,14 @@ def plan(
     keep_io: bool = False,
     keep_unknown: bool = False,
     fold: bool = True,
+    named: frozenset[int] = frozenset(),
 ) -> Plan:
-    """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding.
+    """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
+    of the tensors that signatures have `named`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
-    return Planner(subgraph, scheme, keep_io, keep_unknown, fold).run()
+    return Planner(subgraph, scheme, keep_io, keep_unknown, fold, named).run()
 
 
 def stored_hits(values: np.ndarray, dtype: str) -> tuple[int, int]:

@@ -149,8 +149,8 @@ def rewrite(
     reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
     floor = np.minimum(reach / (input_scale * 2.0 ** (bits - HEADROOM_BITS)), cap)
     same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
-    unmoved = same_input and not operands.input_offset and not operands.output_offset
-    roomy = unmoved or bool((source.scale >= floor).all())
+    moving = operands.input_offset or operands.output_offset or broken
+    roomy = (same_input and not moving) or bool((source.scale >= floor).all())
     if corrections.exact_grid and roomy and is_legal(operands.weights, dtype, law, axis):
         fit = _kept(operands.weights, source, axis)
     else:
