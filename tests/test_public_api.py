@@ -24,7 +24,7 @@ CLASSES = (
     "Finding", "Interpreter", "Model", "Options", "QArray", "QParams", "Report", "RequantError",
     "Result", "Scheme",
 )  # fmt: skip
-FUNCTIONS = ("check", "load", "load_scheme", "requantize", "save")
+FUNCTIONS = ("check", "compare", "load", "load_scheme", "requantize", "save")
 
 
 def python(code: str) -> str:

@@ -13,7 +13,7 @@ from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, number, plural, shorten, table
 
-SUMMARY = "Run a model on inputs in our interpreter, bit by bit as the named arithmetic does."
+SUMMARY = "Run a model in our interpreter, bit by bit as the named arithmetic computes."
 USAGE = "MODEL --inputs FILE|DIR|random:N [flags]"
 BEST, SHOWN_SAMPLES, NAME_WIDTH = 5, 8, 30
 

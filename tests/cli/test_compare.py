@@ -1,0 +1,246 @@
+"""`compare` on the command line: answers, exit codes, JSON under its schema."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tflite_requant as tr
+from tflite_requant.cli import main
+from tflite_requant.compare import profiles_with_runtime
+from tflite_requant.model import Edit
+from tflite_requant.runtime import litert_available
+from tflite_requant.testing import TensorSpec, one_operator_model
+
+jsonschema = pytest.importorskip("jsonschema")
+SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "comparison.schema.json"
+needs_litert = pytest.mark.skipif(not litert_available(), reason="needs ai-edge-litert")
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.fixture
+def other(tiny):
+    """other.tflite: tiny.tflite with one weight of the second layer changed."""
+    model = tr.load(tiny)
+    weights = next(t for t in model.main.tensors if t.name == "w2")
+    values = np.array(weights.array())
+    values[1, 0] = 90
+    edit = Edit(model)
+    edit.subgraphs[0].set_constant(weights.index, values, weights.type)
+    tr.save(edit.commit(), "other.tflite")
+    return Path("other.tflite")
+
+
+def compare(*words: str) -> int:
+    return main(["compare", *words])
+
+
+def test_equal(tiny, capsys):
+    assert compare("tiny.tflite", "tiny.tflite", "--inputs", "random:3") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines() == [
+        "tiny.tflite",
+        "  on 3 samples: random numbers, seed 0",
+        "",
+        "  against     tiny.tflite",
+        "  arithmetic  litert-reference",
+        "  compared    3 tensors, 30 elements, 3 samples: stored values",
+        "  answer      equal, 0 elements differ",
+        "  top-1       the same in 3 of 3 (100 %)",
+    ]
+
+
+def test_different(other, capsys):
+    assert compare("tiny.tflite", "other.tflite", "--inputs", "random:8") == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = [line.strip() for line in out.splitlines()]
+    assert "first       op 1 FULLY_CONNECTED logits" in lines
+    assert any(line.startswith("1  logits") for line in lines)
+    assert not any(line.startswith("0  hidden") for line in lines)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_verbose_shows_every_tensor(other, capsys):
+    assert compare("tiny.tflite", "other.tflite", "--inputs", "random:8", "-v") == 1
+    assert "  0  hidden" in capsys.readouterr().out
+
+
+def test_quiet_tells_the_first_difference_on_stderr(other, capsys):
+    assert compare("tiny.tflite", "other.tflite", "--inputs", "random:8", "-q") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(
+        "tflite_requant: tiny.tflite against other.tflite: "
+        "first difference at op 1 FULLY_CONNECTED logits: "
+    )
+
+
+@pytest.mark.parametrize(
+    "require, code",
+    [
+        pytest.param("", 0, id="real-valued-is-no-failure"),
+        pytest.param("sqnr>=1", 0, id="met"),
+        pytest.param("sqnr>=1000", 1, id="not-met"),
+        pytest.param("same_top1>=0,differing<1e6", 0, id="two-met"),
+        pytest.param("differing==0", 1, id="nothing-may-differ"),
+    ],
+)
+def test_gate_of_another_scheme(demo_model, folder, capsys, require, code):
+    assert main([str(demo_model), "-s", "symmetric-po2", "-o", "b.tflite", "-q"]) == 0
+    words = [str(demo_model), "b.tflite", "--inputs", "random:2", "--require", require]
+    assert compare(*words) == code
+    out, err = capsys.readouterr()
+    assert err.count("does not hold") == code
+    assert "real values, in steps of" in out
+    long = [line for line in out.splitlines() if len(line) > 80 and str(demo_model) not in line]
+    assert long == []
+
+
+def test_require_decides_instead_of_equality(other):
+    words = ["tiny.tflite", "other.tflite", "--inputs", "random:8", "--require"]
+    assert compare(*words, "same_top1>=0", "-q") == 0
+    assert compare(*words, "differing==0", "-q") == 1
+
+
+def problems(validator, text: str) -> list[str]:
+    return [f"{e.json_path}: {e.message}" for e in validator.iter_errors(json.loads(text))]
+
+
+@pytest.mark.parametrize(
+    "b, require, code",
+    [
+        pytest.param("tiny.tflite", "", 0, id="equal"),
+        pytest.param("other.tflite", "", 1, id="different"),
+        pytest.param("other.tflite", "sqnr>=1000", 1, id="unmet"),
+        pytest.param("tiny.symmetric.tflite", "", 0, id="real"),
+        pytest.param(None, "", 0, marks=needs_litert, id="litert"),
+    ],
+)
+def test_json(other, capsys, validator, b, require, code):
+    assert main(["tiny.tflite", "-s", "symmetric", "-q"]) == 0
+    words = ["tiny.tflite", *([b] if b else []), "--inputs", "random:8", "--require", require]
+    assert compare(*words, "--json") == code
+    out = capsys.readouterr().out
+    assert problems(validator, out) == []
+    document = json.loads(out)
+    assert document["passed"] is not bool(code)
+    assert [c["arithmetic"] for c in document["comparisons"]] == (
+        ["litert-reference"] if b else list(profiles_with_runtime())
+    )
+    found = document["comparisons"][0]
+    assert bool(found["unmet"]) == bool(require)
+    assert found["first"] == {"other.tflite": 6, "tiny.symmetric.tflite": found["first"]}.get(b)
+    assert (found["runtime"] is None) == (b is not None)
+    for t in found["tensors"]:
+        assert sum(t["histogram"].values()) == t["elements"]
+        assert t["elements"] - t["histogram"]["0"] == t["differing"]
+
+
+def test_json_is_the_same_every_time(other, capsys):
+    texts = []
+    for _ in range(2):
+        compare("tiny.tflite", "other.tflite", "--inputs", "random:2", "--json")
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+
+
+def test_schema_sees_what_is_wrong(tiny, capsys, validator):
+    assert compare("tiny.tflite", "tiny.tflite", "--inputs", "random:1", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    document["comparisons"][0]["tensors"][0]["histogram"]["4"] = 1
+    assert problems(validator, json.dumps(document))
+
+
+@needs_litert
+def test_every_profile_of_litert(tiny, capsys):
+    assert compare("tiny.tflite", "--inputs", "random:2") == 0
+    out = capsys.readouterr().out
+    assert [line.split()[1] for line in out.splitlines() if "  arithmetic " in line] == list(
+        profiles_with_runtime()
+    )
+    assert out.count("equal, 0 elements differ") == len(profiles_with_runtime())
+
+
+@needs_litert
+def test_a_model_that_litert_refuses(folder, capsys):
+    spec = TensorSpec("int8", (1, 4), 0.5, 0)
+    model = one_operator_model("LOGISTIC", [spec], [spec])  # LiteRT fixes its output's scale
+    Path("bad.tflite").write_bytes(model.to_bytes())
+    assert compare("bad.tflite", "--inputs", "random:1") == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+
+
+def mystery() -> bytes:
+    x, y = (TensorSpec("int8", (1, 4), 0.5, 0, name=n) for n in "xy")
+    return one_operator_model("Mystery", [x], [y], custom_options=b"").to_bytes()
+
+
+@pytest.mark.parametrize(
+    "words, code, said",
+    [
+        pytest.param("tiny.tflite tiny.tflite", 2, "required: --inputs", id="no-inputs"),
+        pytest.param("tiny.tflite x.tflite --inputs random:1", 2, "x.tflite: cannot", id="no-file"),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs random:0", 2, "no samples", id="no-samples"
+        ),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs wide.npy", 2, "tensor 0 x; need [N, 4]", id="shape"
+        ),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs words.npy", 2, "array of int64", id="dtype"
+        ),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs random:1 --arithmetic mine", 2,
+            "unknown arithmetic 'mine'", id="profile",
+        ),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs random:1 --arithmetic a,b", 2, "one profile",
+            id="two-profiles",
+        ),
+        pytest.param(
+            "tiny.tflite --inputs random:1 --arithmetic a,,b", 2, "empty name", id="empty-profile"
+        ),
+        pytest.param(
+            "tiny.tflite tiny.tflite --inputs random:1 --require speed>1", 2,
+            "unknown number 'speed'", id="number",
+        ),
+        pytest.param(
+            "tiny.tflite mystery.tflite --inputs random:1", 2, "no output in common",
+            id="other-outputs",
+        ),
+        pytest.param(
+            "mystery.tflite mystery.tflite --inputs random:1", 1, "op 0 Mystery y: [kernel]",
+            id="unsupported",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit(tiny, capsys, words, code, said):
+    Path("mystery.tflite").write_bytes(mystery())
+    np.save("wide.npy", np.zeros((1, 5), np.uint8))
+    np.save("words.npy", np.zeros((1, 4), np.int64))
+    assert compare(*words.split()) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+
+
+def test_without_litert(tiny, capsys, monkeypatch):
+    from importlib import import_module
+
+    module = import_module("tflite_requant.compare.litert")
+    monkeypatch.setattr(module, "litert_available", lambda: False)
+    assert compare("tiny.tflite", "--inputs", "random:1") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "pip install 'tflite-requant[runtime]'" in err

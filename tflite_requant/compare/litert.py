@@ -1,0 +1,100 @@
+"""LiteRT as the other side of a comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+import numpy as np
+
+from tflite_requant.catalog.arithmetic import PROFILES, arithmetic_for
+from tflite_requant.errors import UsageError
+from tflite_requant.model import Model
+from tflite_requant.runtime import litert_available, litert_run
+
+CHUNK_BYTES = 1 << 26  # tensors that one child process hands back
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Kernels of LiteRT.
+
+    every_tensor: whether tensors inside the graph can be looked at; a delegate does not write them.
+    """
+
+    resolver: str
+    title: str
+    every_tensor: bool
+
+
+RUNTIMES: Mapping[str, Runtime] = {
+    "litert-reference": Runtime("reference", "LiteRT, reference kernels", True),
+    "litert-optimized": Runtime("optimized", "LiteRT, optimized kernels", True),
+    "litert-xnnpack": Runtime("default", "LiteRT, XNNPACK delegate", False),
+}
+
+
+def profiles_with_runtime() -> tuple[str, ...]:
+    """Arithmetic profiles that are named after kernels of LiteRT."""
+    return tuple(name for name in RUNTIMES if name in PROFILES)
+
+
+def runtime_of(arithmetic: str) -> Runtime:
+    """The kernels that a profile is named after. Raises UsageError without such, or LiteRT."""
+    arithmetic_for(arithmetic, "")
+    if arithmetic not in RUNTIMES:
+        raise UsageError(
+            f"arithmetic {arithmetic!r} is not LiteRT's, there is nothing to compare with; "
+            f"need one of {', '.join(profiles_with_runtime())}"
+        )
+    if not litert_available():
+        raise UsageError(
+            "LiteRT is not installed, and comparing with it needs it; "
+            "pip install 'tflite-requant[runtime]'"
+        )
+    return RUNTIMES[arithmetic]
+
+
+def litert_version() -> str:
+    """The installed version, "" where it cannot be told."""
+    try:
+        return metadata.version("ai-edge-litert")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+class LiteRT:
+    """A model in LiteRT, run on samples in child processes of bounded memory."""
+
+    def __init__(self, model: Model, kernels: Runtime) -> None:
+        self._bytes = model.to_bytes()
+        self._kernels = kernels
+        self._outputs = model.main.outputs
+        tensors = model.main.tensors if kernels.every_tensor else model.outputs
+        elements = sum(math.prod(t.shape) for t in tensors)
+        self._at_once = max(1, CHUNK_BYTES // max(1, 4 * elements))
+
+    def runs(
+        self, feeds: Iterable[list[np.ndarray]]
+    ) -> Iterator[tuple[list[np.ndarray], dict[int, np.ndarray]]]:
+        """For each sample: its arrays, and the tensors that LiteRT showed, by index."""
+        chunk: list[list[np.ndarray]] = []
+        for arrays in feeds:
+            chunk.append(arrays)
+            if len(chunk) == self._at_once:
+                yield from self._run(chunk)
+                chunk = []
+        if chunk:
+            yield from self._run(chunk)
+
+    def _run(self, chunk):
+        keep = self._kernels.every_tensor
+        for arrays, found in zip(
+            chunk,
+            litert_run(self._bytes, chunk, self._kernels.resolver, keep_all=keep),
+            strict=True,
+        ):
+            outputs = dict(zip(self._outputs, found.outputs, strict=True))
+            yield arrays, {**found.tensors, **outputs}
