@@ -12,7 +12,7 @@ import pytest
 import tflite_requant as tr
 from tflite_requant.compare import Comparison, litert_version, profiles_with_runtime
 from tflite_requant.compare.litert import RUNTIMES
-from tflite_requant.compare.matching import Pair, class_scores, match, match_inputs
+from tflite_requant.compare.matching import Meaning, Pair, class_scores, match, match_inputs
 from tflite_requant.compare.outcome import BEYOND, STEPS
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError, UnsupportedOperatorError, UsageError
@@ -288,7 +288,7 @@ def test_an_unsupported_operator_that_nothing_needs_is_left_out():
 def pair(dtype_a, qparams_a, dtype_b, qparams_b, offset_b=0.0) -> Pair:
     a = Tensor(0, "a", (4,), dtype_a, qparams_a, 0)
     b = Tensor(0, "b", (4,), dtype_b, qparams_b, 0)
-    return Pair(a, b, offset_b=offset_b)
+    return Pair(a, b, meaning_b=Meaning(offset=offset_b))
 
 
 HALF, QUARTER = QParams.of(0.5, 0), QParams.of(0.25, 0)

@@ -22,7 +22,7 @@ def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
     for index, new in sorted(plan.home.items()):
         old = plan.subgraph.tensors[index]
         kept = "regridded"
-        if index in plan.offsets:
+        if index in plan.offsets or plan.gains.get(index, 1.0) != 1:
             kept = "relabelled"
         elif new == old.type:
             kept = "identical"

@@ -34,7 +34,8 @@ class Options:
 
     keep_io:      graph inputs and outputs keep type and quantization (QUANTIZE at the border).
     keep_unknown: operators outside the catalog stay on their old quantization, fenced by QUANTIZE.
-    strict_meaning: every intermediate tensor keeps its real value (no zero-point folding).
+    strict_meaning: every intermediate tensor keeps its real value (no zero-point folding, no
+                  relabelled power-of-two scales).
     clamps:       "fused": restore old clamps where a fused activation or the new range can;
                   "exact": also insert MINIMUM and MAXIMUM where neither can.
     correction:   which of CORRECTIONS are on.
@@ -192,9 +193,7 @@ def _remember(edit: Edit, model: Model, scheme: Scheme, plans: dict[int, Plan]) 
         "source_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
         "source_tensors": [len(s.tensors) for s in model.subgraphs],
         "relabelled": [
-            {"subgraph": s, "tensor": t, "scale": p.home[t].qparams.scale, "offset": offset}
-            for s, p in plans.items()
-            for t, offset in sorted(p.offsets.items())
+            entry for s, p in plans.items() for entry in _relabelled(s, p)
         ],
     }
     edit.set_metadata(
@@ -206,6 +205,25 @@ def _remember(edit: Edit, model: Model, scheme: Scheme, plans: dict[int, Plan]) 
         version = min_runtime_version(kinds)
         if version is not None:
             edit.set_metadata(MIN_RUNTIME, version.encode().ljust(len(old), b"\0"))
+
+
+def _relabelled(subgraph: int, plan: Plan) -> list[dict]:
+    """Tensors whose stored reals are not the true ones: true = scale * (q - zero_point) - offset,
+    with the true scale, which is the stored one over the gain."""
+    changed = {t for t, gain in plan.gains.items() if gain != 1} | set(plan.offsets)
+    entries = []
+    for tensor in sorted(changed):
+        gain = plan.gains.get(tensor, 1.0)
+        entries.append(
+            {
+                "subgraph": subgraph,
+                "tensor": tensor,
+                "scale": plan.home[tensor].qparams.scale / gain,
+                "offset": plan.offsets.get(tensor, 0.0) / gain,
+                "gain": gain,
+            }
+        )
+    return entries
 
 
 def memory_of(model: Model) -> dict | None:

@@ -25,7 +25,7 @@ from tflite_requant.model import (
     new_operator,
 )
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.planning import Plan
+from tflite_requant.planning import Plan, gauge
 from tflite_requant.planning.domains import is_weighted
 from tflite_requant.planning.features import features_of
 from tflite_requant.planning.grid import shifted
@@ -113,7 +113,8 @@ class Rewriter:
             if new == source.type:
                 self._keep(op, position, index)
                 continue
-            integers = constants.rewrite(source.qarray(), new)
+            gain = self.plan.gains.get(index, 1.0)
+            integers = constants.rewrite(source.qarray(), new, gain)
             self.edit.replace_input(op.index, position, self._place(index, integers, new))
 
     def _keep(self, op: Operator, position: int, index: int) -> None:
@@ -158,6 +159,8 @@ class Rewriter:
             self.plan.at(op.index, "out", 0, op.outputs[0]),
             self.plan.offsets.get(x_index, 0.0),
             self.plan.offsets.get(op.outputs[0], 0.0),
+            self.plan.gains.get(x_index, 1.0),
+            self.plan.gains.get(op.outputs[0], 1.0),
         )
         wide = new_input.dtype == "int16" and (
             scheme.bias.dtype == "int64" or op.opcode == "DEPTHWISE_CONV_2D"
@@ -300,7 +303,8 @@ class Rewriter:
 
         tensor, source = self.edit.tensors[made], self.source.tensors[op.outputs[0]]
         fused = op.option("fused_activation_function", "NONE")
-        low, high = clamps.interval(source.type, fused)
+        gain = self.plan.gains.get(op.outputs[0], 1.0)
+        low, high = (bound * gain for bound in clamps.interval(source.type, fused))
         least, greatest = RANGES[tensor.dtype]
         scale, zero = tensor.qparams.scale, tensor.qparams.zero_point
         restored = self.plan.lost_clamps[op.index]
@@ -326,6 +330,10 @@ class Rewriter:
         activation = self.plan.activation.get(op.index)
         if activation is not None:
             self.edit.set_options(op.index, fused_activation_function=activation)
+        gain = self.plan.gains.get(op.inputs[0], 1.0) if op.inputs else 1.0
+        if gain != 1 and gauge.absorbs_input_gain(op):
+            beta = float(np.float32(op.option("beta") / gain))
+            self.edit.set_options(op.index, beta=beta)
         options = self.edit.operator(op.index).options
         if (
             options is not None

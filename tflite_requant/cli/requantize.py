@@ -49,7 +49,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--strict-meaning",
         action="store_true",
-        help="every tensor keeps its real values: no zero point is folded into a bias",
+        help="every tensor keeps its real values: no zero point is folded into a bias, no "
+        "power-of-two scale is relabelled",
     )
     what.add_argument(
         "--clamps", choices=("fused", "exact"), default="fused", metavar="fused|exact",

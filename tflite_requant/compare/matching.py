@@ -13,22 +13,30 @@ from tflite_requant.requantize import memory_of
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A tensor of A and the one of B that means the same.
+class Meaning:
+    """How a relabelled tensor is to be read: true real = stored real / gain - offset."""
 
-    offset_a, offset_b: what the stored reals are above the true ones.
-    """
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+PLAIN = Meaning()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A tensor of A and the one of B that means the same, and how each is to be read."""
 
     a: Tensor
     b: Tensor
-    offset_a: float = 0.0
-    offset_b: float = 0.0
+    meaning_a: Meaning = PLAIN
+    meaning_b: Meaning = PLAIN
     is_output: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether stored values may be compared: they stand for the same real numbers."""
-        return self.a.type == self.b.type and self.offset_a == self.offset_b
+        return self.a.type == self.b.type and self.meaning_a == self.meaning_b
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +44,24 @@ class Origin:
     """What a model's metadata says about where it comes from.
 
     source: the hash of the model it was made from, or its own. shared: tensors with a smaller index
-    are the source's. offsets: of relabelled tensors, by index. All of the main subgraph.
+    are the source's. meanings: of relabelled tensors, by index. All of the main subgraph.
     """
 
     source: str
     shared: int
-    offsets: dict[int, float]
+    meanings: dict[int, Meaning]
 
 
 def origin_of(model: Model) -> Origin:
     """The origin of a model; what its metadata says wrongly formed counts as not said."""
     memory = memory_of(model) or {}
     try:
-        offsets = {
-            int(entry["tensor"]): float(entry["offset"])
+        meanings = {
+            int(entry["tensor"]): Meaning(float(entry["gain"]), float(entry["offset"]))
             for entry in memory.get("relabelled", ())
             if entry["subgraph"] == 0
         }
-        return Origin(str(memory["source_sha256"]), int(memory["source_tensors"][0]), offsets)
+        return Origin(str(memory["source_sha256"]), int(memory["source_tensors"][0]), meanings)
     except (KeyError, IndexError, TypeError, ValueError):
         own = hashlib.sha256(model.to_bytes()).hexdigest()
         return Origin(own, len(model.main.tensors), {})
@@ -104,8 +112,8 @@ def match(a: Model, b: Model) -> list[Pair]:
         Pair(
             t,
             b.main.tensors[partners[t.index]],
-            from_a.offsets.get(t.index, 0.0),
-            from_b.offsets.get(partners[t.index], 0.0),
+            from_a.meanings.get(t.index, PLAIN),
+            from_b.meanings.get(partners[t.index], PLAIN),
             t.index in outputs,
         )
         for t in computed(a)

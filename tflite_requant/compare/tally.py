@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tflite_requant.compare.matching import Pair
+from tflite_requant.compare.matching import Meaning, Pair
 from tflite_requant.compare.outcome import BEYOND, STEPS, Mismatch, TensorComparison
 from tflite_requant.model import QArray, Tensor
 
@@ -16,7 +16,7 @@ FARTHEST = STEPS[-1] + 1  # stands for everything beyond
 class Tally:
     """Counts what differs between the two tensors of a pair.
 
-    Exact where type, quantization and offset are equal: stored values are compared with ==, and NaN
+    Exact where type, quantization and meaning are equal: stored values are compared with ==, and NaN
     equals NaN. Otherwise real values are, in steps of A's scale (B's where A has none), rounded
     half to even; without any scale the real values themselves.
     """
@@ -47,8 +47,8 @@ class Tally:
         reals = None
         if self._has_reals():
             reals = (
-                real(self.pair.a, a, self.pair.offset_a),
-                real(self.pair.b, b, self.pair.offset_b),
+                real(self.pair.a, a, self.pair.meaning_a),
+                real(self.pair.b, b, self.pair.meaning_b),
             )
             with np.errstate(all="ignore"):
                 self._signal += float((reals[0] ** 2).sum())
@@ -132,6 +132,6 @@ def clipped(steps: np.ndarray) -> np.ndarray:
     return np.where(within, steps, FARTHEST).astype(np.int64)
 
 
-def real(tensor: Tensor, stored: np.ndarray, offset: float) -> np.ndarray:
+def real(tensor: Tensor, stored: np.ndarray, meaning: Meaning) -> np.ndarray:
     """What stored values stand for, float64: what was added when they were relabelled is undone."""
-    return QArray(stored, tensor.qparams).real() - offset
+    return QArray(stored, tensor.qparams).real() / meaning.gain - meaning.offset

@@ -30,6 +30,12 @@ class Moments:
         """Output channel -> group, int64 [channels]."""
         return np.arange(channels, dtype=np.int64) * self.groups // channels
 
+    def times(self, gain: float) -> Moments:
+        """The moments of the inputs times a number."""
+        if gain == 1:
+            return self
+        return Moments(self.mean * gain, self.covariance * gain**2, self.rows)
+
     def variance(self) -> np.ndarray:
         """float64 [G, K]."""
         if self.covariance.ndim == 2:

@@ -62,27 +62,29 @@ class Restored:
 
 
 def restore(
-    source: TensorType, activation: str, new: TensorType, choices: tuple[str, ...]
+    source: TensorType,
+    activation: str,
+    new: TensorType,
+    choices: tuple[str, ...],
+    gain: float = 1.0,
 ) -> Restored:
     """The fused activation under which the new output keeps the old interval best.
 
     A bound counts as kept when it is met within half a step of the coarser grid. Never picks an
     activation that cuts into the old interval by more than that. `choices` are those that the
     operator's kernels honour; the source's own comes first where several are equally good.
+    gain: what reals of the new grid are times those of the source.
     """
-    low, high = interval(source, activation)
-    slack = max(source.qparams.scale, new.qparams.scale) * (0.5 + 1e-6)
+    low, high = (bound * gain for bound in interval(source, activation))
+    slack = max(source.qparams.scale * gain, new.qparams.scale) * (0.5 + 1e-6)
+    safe = {activation, "NONE"} if gain == 1 else {"NONE"}
     options = dict.fromkeys((activation, "NONE", *choices)) if choices else {activation: None}
     best: Restored | None = None
     for choice in options:
         if choices and choice not in choices:
             continue
         new_low, new_high = interval(new, choice)
-        if (
-            choice != activation
-            and choice != "NONE"
-            and (new_low > low + slack or new_high < high - slack)
-        ):
+        if choice not in safe and (new_low > low + slack or new_high < high - slack):
             continue
         lost = Restored(
             choice,

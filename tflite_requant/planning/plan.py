@@ -15,10 +15,10 @@ from tflite_requant.catalog import OpSpec, spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, QParams, Subgraph, Tensor, TensorType
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES, RANGES
-from tflite_requant.planning import clamps, folding, grid
+from tflite_requant.planning import clamps, folding, gauge, grid
 from tflite_requant.planning.domains import PINNED, Domain, activation_ports, assign
 from tflite_requant.planning.groups import Groups
-from tflite_requant.schemes import Scheme
+from tflite_requant.schemes import ActivationLaw, Scheme
 
 Node = tuple[int, Domain]
 Port = tuple[int, str, int]  # operator index, "in" or "out", operand position
@@ -33,6 +33,7 @@ class Plan:
     outputs:     graph output tensor -> type, only where it differs from its home.
     inputs:      graph input tensor -> type of the graph input, only where it differs from its home.
     offsets:     tensor -> what its stored reals are above the true ones (zero-point folding).
+    gains:       tensor -> what its stored reals are times the true ones (power of two as a gauge).
     activation:  operator -> fused activation, only where it changes.
     lost_clamps: operator -> the clamp that could not be restored.
     domains:     operator -> the law it follows.
@@ -45,6 +46,7 @@ class Plan:
     outputs: dict[int, TensorType] = field(default_factory=dict)
     inputs: dict[int, TensorType] = field(default_factory=dict)
     offsets: dict[int, float] = field(default_factory=dict)
+    gains: dict[int, float] = field(default_factory=dict)
     activation: dict[int, str] = field(default_factory=dict)
     lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -102,7 +104,7 @@ class Planner:
         ported = self._ports()
         for op, spec, ports in ported:
             self._tie(op, spec, ports)
-        types = self._types()
+        types = self._types(ported)
         self._homes(ported, types)
         for op, spec, ports in ported:
             self._restore_clamps(op, spec, ports)
@@ -118,14 +120,47 @@ class Planner:
             for side, position, tensor, operand in ports:
                 pinned = tensor.is_variable or (operand is not None and operand.pinned)
                 domain = PINNED if pinned else _own_type(self.domains[op.index], operand)
-                node = (tensor.index, domain)
-                self.groups.add(node)
-                self.port_nodes[op.index, side, position] = node
+                self.port_nodes[op.index, side, position] = tensor.index, domain
             ported.append((op, spec, ports))
+        self._bridges()
+        for node in self.port_nodes.values():
+            self.groups.add(node)
         for tensor in (*self.subgraph.inputs, *self.subgraph.outputs):
             if self._at_border(tensor):
                 self.groups.add((tensor, self._border_domain(tensor)))
         return ported
+
+    def _bridges(self) -> None:
+        """QUANTIZE asks for no grid of its own: it writes what all its readers ask for, and reads
+        what is there. Otherwise a bridge would be bridged when a result is requantized again."""
+        bridges = [
+            op
+            for op in self.subgraph.operators
+            if op.opcode == "QUANTIZE" and self.domains.get(op.index) == self.default
+        ]
+        own = {op.index for op in bridges}
+        for op in bridges:
+            tensor, port = op.outputs[0], (op.index, "out", 0)
+            readers = self.consumers.get(tensor, ())
+            ports = [(r.index, "in", p) for r, p in readers if r.index not in own]
+            asked = {self.port_nodes.get(p) for p in ports}
+            if self._at_border(tensor) and tensor in self.subgraph.outputs:
+                asked.add((tensor, self._border_domain(tensor)))
+            if readers and not asked:
+                asked = {(tensor, PINNED)}
+            if len(asked) == 1 and None not in asked and port in self.port_nodes:
+                self.port_nodes[port] = asked.pop()
+        for op in bridges:
+            port = op.index, "in", 0
+            if port in self.port_nodes:
+                home, end = self._home_node(op.inputs[0]), self.port_nodes.get((op.index, "out", 0))
+                if (self._dtype_at(home), end and self._dtype_at(end)) == ("int16", "uint8"):
+                    home = op.inputs[0], Domain("fence", ActivationLaw("int8"))
+                self.port_nodes[port] = home
+
+    def _dtype_at(self, node: Node) -> str:
+        tensor, domain = node
+        return domain.law.dtype if domain.law else self.subgraph.tensors[tensor].dtype
 
     def _at_border(self, tensor: int) -> bool:
         """Whether a graph input or output is requantized; a constant that is one stays as it is."""
@@ -245,21 +280,66 @@ class Planner:
 
     # --- types ---------------------------------------------------------------------------------
 
-    def _types(self) -> dict[Node, TensorType]:
+    def _types(self, ported: list) -> dict[Node, TensorType]:
         """The grid of every group, by representative; scheme grids before the fences they set."""
         sets = list(self.groups.sets())
+        classes, anchored = self._gauge(ported)
         types: dict[Node, TensorType] = {}
         by_tensor: dict[int, TensorType] = {}
         for kind in ("pinned", "scheme", "fence"):
             for root, members in sets:
                 if root[1].kind != kind:
                     continue
-                types[root] = self._type_of(members, root[1], by_tensor)
-                if kind == "scheme":
-                    by_tensor.update({tensor: types[root] for tensor, _ in members})
+                law = root[1].law
+                if kind == "scheme" and classes.find(root) not in anchored:
+                    law = replace(law, scale="any")
+                types[root] = self._type_of(members, root[1], law, by_tensor)
+            if kind == "scheme":
+                self._relabel(sets, classes, anchored, types)
+                for root, members in sets:
+                    if root[1].kind == kind:
+                        by_tensor.update({tensor: types[root] for tensor, _ in members})
         return types
 
-    def _type_of(self, members: list[Node], domain: Domain, by_tensor: dict) -> TensorType:
+    def _gauge(self, ported: list) -> tuple[Groups, set[Node]]:
+        """Classes of groups that share a gain, and those whose gain is 1."""
+        root_at = {port: self.groups.find(node) for port, node in self.port_nodes.items()}
+        roots_of: dict[int, set[Node]] = {}
+        anchored = set()
+        for root, members in self.groups.sets():
+            for tensor, _ in members:
+                roots_of.setdefault(tensor, set()).add(root)
+            outside = {*self.subgraph.inputs, *self.subgraph.outputs, *self.named}
+            free = (
+                self.fold
+                and root[1] == self.default
+                and self.default.law.scale == "power-of-two"
+                and not any(m in self.fixed for m in members)
+                and not any(t in outside for t, _ in members)
+            )
+            if not free:
+                anchored.add(root)
+        anchored |= {root for roots in roots_of.values() if len(roots) > 1 for root in roots}
+        classes, fixed = gauge.gain_classes(ported, root_at, anchored)
+        return classes, fixed | {classes.find(root) for root in anchored}
+
+    def _relabel(self, sets: list, classes: Groups, anchored: set, types: dict) -> None:
+        """Write the tensors of every free class with powers of two, and note their gains."""
+        members = dict(sets)
+        for name, roots in list(classes.sets()):
+            if name in anchored:
+                continue
+            scales = [types[root].qparams.scale for root in roots]
+            for root, (scale, gain) in zip(roots, gauge.relabelled(scales), strict=True):
+                types[root] = gauge.written(types[root], scale)
+                for tensor, _ in members[root]:
+                    self.plan.gains[tensor] = gain
+                    if tensor in self.plan.offsets:
+                        self.plan.offsets[tensor] *= gain
+
+    def _type_of(
+        self, members: list[Node], domain: Domain, law: ActivationLaw | None, by_tensor: dict
+    ) -> TensorType:
         # What adopts a grid has no say in it.
         decisive = [m for m in members if m not in self.adopted]
         tensors = [self.subgraph.tensors[t] for t, _ in decisive]
@@ -274,28 +354,30 @@ class Planner:
                 near = grid.shifted(by_tensor.get(tensor.index, tensor.type), domain.law.dtype)
                 if near is not None:
                     return near
-        folded = self._folded(tensors, domain)
+        folded = self._folded(tensors, domain, law)
         if folded is not None:
             return folded
         intervals = [
             source_interval(self.subgraph, t, self.producers.get(t.index)) for t in tensors
         ]
         low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
-        if not grid.can_hold(domain.law, low, high):
+        if not grid.can_hold(law, low, high):
             self.plan.findings.append(
                 Finding(
                     "error", lead.label(), "activation-zero-point",
                     f"values from {low:.6g} to {high:.6g}",
-                    f"values that {domain.law.dtype} with zero point {domain.law.zero_point} can hold",
+                    f"what {domain.law.dtype} with zero point {domain.law.zero_point} can hold",
                     "use a scheme with another zero point",
                 )
             )  # fmt: skip
             return lead.type
-        return grid.fit(lead.type, domain.law, low, high)
+        return grid.fit(lead.type, law, low, high)
 
-    def _folded(self, tensors: list[Tensor], domain: Domain) -> TensorType | None:
+    def _folded(
+        self, tensors: list[Tensor], domain: Domain, law: ActivationLaw
+    ) -> TensorType | None:
         """The source's own grid with the zero point that the law asks for, if it may be folded."""
-        law, lead = domain.law, tensors[0]
+        lead = tensors[0]
         if not self.fold or domain != self.default or law.zero_point == "any" or law.scale != "any":
             return None
         near = grid.shifted(lead.type, law.dtype)
@@ -380,7 +462,8 @@ class Planner:
                 if fused != "NONE":
                     self.plan.activation[op.index] = "NONE"
                 continue
-            restored = clamps.restore(tensor.type, fused, new, spec.activations)
+            gain = self.plan.gains.get(tensor.index, 1.0)
+            restored = clamps.restore(tensor.type, fused, new, spec.activations, gain)
             if restored.activation != fused and spec.activations:
                 self.plan.activation[op.index] = restored.activation
             if not restored.kept:

@@ -91,7 +91,8 @@ def _bias(where: str, bias: Tensor, channels: int) -> list[Finding]:
     elif size != channels:
         found, need, law = f"{size} bias values", f"{channels}, one per channel", "bias-scale"
     elif bias.qparams is not None and len(bias.qparams.scales) not in (1, channels):
-        found, need, law = f"{len(bias.qparams.scales)} bias scales", f"1 or {channels}", "bias-scale"
+        count = len(bias.qparams.scales)
+        found, need, law = f"{count} bias scales", f"1 or {channels}", "bias-scale"
     else:
         return []
     return [Finding("error", where, law, found, need, DAMAGED)]

@@ -9,12 +9,14 @@ from tflite_requant.model import QArray, TensorType
 from tflite_requant.model.dtypes import RANGES
 
 
-def rewrite(constant: QArray, new: TensorType) -> np.ndarray:
-    """The constant's real values on a new grid: nearest integers, saturated; int64, same shape."""
+def rewrite(constant: QArray, new: TensorType, gain: float = 1.0) -> np.ndarray:
+    """The constant's real values, times a gain, on a new grid: nearest integers, saturated; int64,
+    same shape."""
     low, high = RANGES[new.dtype]
-    if constant.qparams.scales == new.qparams.scales and not constant.qparams.per_axis:
+    same = constant.qparams.scales == new.qparams.scales and not constant.qparams.per_axis
+    if same and gain == 1:
         integers = constant.centred() + new.qparams.zero_point
     else:
-        steps = round_half_away(constant.real() / new.qparams.scale)
+        steps = round_half_away(constant.real() * gain / new.qparams.scale)
         integers = steps.astype(np.int64) + new.qparams.zero_point
     return np.clip(integers, low, high)

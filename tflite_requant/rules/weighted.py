@@ -7,6 +7,8 @@ W2  bias scale is input scale times weights scale, row by row; its zero point is
 W3  the bias fits its width, because no scale is below what that asks for.
 W5  where a neighbour's zero point was folded, the bias makes or undoes the shift:
     b'' = b' + output offset - input offset * sum_k W'_k.
+W6  where stored reals are a gain times the true ones, weights are taken times output gain over
+    input gain, and the bias times output gain.
 W4  input scale times weights scale over output scale stays below 256 (XNNPACK fails otherwise).
 """
 
@@ -46,7 +48,8 @@ class WeightedOperands:
 
     weights, bias: the source's constants; axis: output channels in the weights.
     input: source grid; new_input, new_output: planned ones. input_offset, output_offset: by how
-    much stored reals are above the true ones (W5).
+    much stored reals are above the true ones (W5); input_gain, output_gain: what they are times the
+    true ones, before that (W6).
     """
 
     weights: QArray
@@ -57,6 +60,8 @@ class WeightedOperands:
     new_output: TensorType
     input_offset: float = 0.0
     output_offset: float = 0.0
+    input_gain: float = 1.0
+    output_gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +147,10 @@ def rewrite(
     bias, broken = real_bias(operands, source)
     if moments is None:
         moments = unknown(source.centred.shape[1])
+    ratio = operands.output_gain / operands.input_gain
+    source = weights.Weights(source.centred, source.scale * ratio)
+    bias = bias * operands.output_gain
+    moments = moments.times(operands.input_gain)
     input_scale = operands.new_input.qparams.scale
     cap = MULTIPLIER_LIMIT * operands.new_output.qparams.scale / input_scale * (1 - 2.0**-10)
     bits = min(scheme.bias.bits, WIDE_ACCUMULATOR_BITS)
@@ -151,7 +160,8 @@ def rewrite(
     same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
     moving = operands.input_offset or operands.output_offset or broken
     roomy = (same_input and not moving) or bool((source.scale >= floor).all())
-    if corrections.exact_grid and roomy and is_legal(operands.weights, dtype, law, axis):
+    kept = ratio == 1 and roomy and is_legal(operands.weights, dtype, law, axis)
+    if corrections.exact_grid and kept:
         fit = _kept(operands.weights, source, axis)
     else:
         grid = weights.Grid(
