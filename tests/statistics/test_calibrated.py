@@ -75,7 +75,9 @@ def test_large_maps_are_sampled_for_the_covariance_but_counted_for_the_mean():
     assert found.mean == pytest.approx(windows(model, samples).mean(axis=1), rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("model", [CASES["padded 3x3"], CASES["depthwise"]], ids=["conv", "depthwise"])
+@pytest.mark.parametrize(
+    "model", [CASES["padded 3x3"], CASES["depthwise"]], ids=["conv", "depthwise"]
+)
 def test_order_of_samples_does_not_matter_to_exact_sums(model):
     shape = model.inputs[0].shape[1:]
     samples = np.random.default_rng(4).integers(0, 256, (6, *shape)).astype(np.uint8)
@@ -107,4 +109,7 @@ def test_no_samples():
 
 def test_without_data_the_origin_says_so():
     assert "no data" in measure(CASES["pointwise"]).origin
-    assert "5 calibration samples" in measure(CASES["pointwise"], np.zeros((5, 3, 3, 4), np.uint8)).origin
+    assert (
+        "5 calibration samples"
+        in measure(CASES["pointwise"], np.zeros((5, 3, 3, 4), np.uint8)).origin
+    )

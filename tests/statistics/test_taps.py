@@ -29,12 +29,18 @@ def geometry(size, taps, stride, dilation, padding):
     return before, out
 
 
-@pytest.mark.parametrize(("size", "taps", "stride", "dilation", "padding"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("size", "taps", "stride", "dilation", "padding"), CASES.values(), ids=CASES
+)
 def test_taps(size, taps, stride, dilation, padding):
     before, out = geometry(size, taps, stride, dilation, padding)
     model = one_operator_model(
         "CONV_2D",
-        [TensorSpec("int8", (1, *size, 1), 1.0), TensorSpec("int8", scale=1.0, data=np.ones((1, *taps, 1))), None],
+        [
+            TensorSpec("int8", (1, *size, 1), 1.0),
+            TensorSpec("int8", scale=1.0, data=np.ones((1, *taps, 1))),
+            None,
+        ],
         [TensorSpec("int8", (1, *out, 1), 1.0)],
         {"padding": padding, "stride_h": stride[0], "stride_w": stride[1],
          "dilation_h_factor": dilation[0], "dilation_w_factor": dilation[1]},

@@ -83,7 +83,9 @@ def _exponent(scale: float, mantissa: float) -> int:
 
 
 def _waste(scales: list[float], mantissa: float) -> float:
-    return sum((mantissa * 2.0 ** _exponent(s, mantissa) / s) ** 2 for s in scales)
+    # A range that is cut is no gain: scales that are powers of two already must stay.
+    ratios = [mantissa * 2.0 ** _exponent(s, mantissa) / s for s in scales]
+    return sum(max(r, 1 / r) ** 2 for r in ratios)
 
 
 def written(grid: TensorType, scale: float) -> TensorType:
