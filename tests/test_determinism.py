@@ -17,7 +17,6 @@ import pytest
 CHILD = Path(__file__).resolve()
 WAYS = (
     ("symmetric-per-tensor", True),
-    ("symmetric-po2", True),
     ("symmetric-per-tensor", False),
     ("symmetric-po2-per-tensor", False),
 )

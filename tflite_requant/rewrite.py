@@ -88,7 +88,7 @@ class Rewriter:
     # --- constants -----------------------------------------------------------------------------
 
     def _read_by_others(self) -> set[int]:
-        """Constants that must stay as they are: somebody reads them whom the plan does not touch."""
+        """Constants that must stay as they are: what reads them is not in the plan."""
         read = {*self.source.outputs}
         for op in self.source.operators:
             spec, domain = spec_of(op), self.plan.domains.get(op.index)

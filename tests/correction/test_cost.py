@@ -21,7 +21,7 @@ def exact(error, covariance):
 @pytest.mark.parametrize(("k", "groups", "channels"), [(1, 1, 3), (7, 1, 4), (9, 4, 8), (33, 1, 2)])
 def test_against_rational_arithmetic(k, groups, channels):
     """One matrix for all rows goes through grids of `bits` bits: each factor moves by at most half
-    a grid step of its largest value, so K^2 products move by at most K^2 max|e|^2 max|C| 2^-bits."""
+    a grid step of its largest value, so K^2 products by at most K^2 max|e|^2 max|C| 2^-bits."""
     moments = correlated(k, k, groups)
     error = np.random.default_rng(k).normal(size=(channels, k))
     found = output_error(error, moments)

@@ -103,7 +103,7 @@ class TestKeepIo:
         ("name", "first", "last"),
         [
             pytest.param("int8", ["QUANTIZE", "CONV_2D"], ["CONV_2D", "QUANTIZE"], id="int8"),
-            pytest.param("symmetric-po2", ["QUANTIZE", "CONV_2D"], ["CONV_2D", "QUANTIZE"], id="po2"),
+            pytest.param("symmetric-po2", ["QUANTIZE", "CONV_2D"], ["CONV_2D", "QUANTIZE"], id="p"),
             pytest.param("int16x8", ["QUANTIZE", "QUANTIZE", "CONV_2D"],
                          ["CONV_2D", "QUANTIZE", "QUANTIZE"], id="int16"),
             pytest.param("uint8", ["CONV_2D"], ["CONV_2D"], id="nothing to do"),

@@ -65,7 +65,7 @@ def gain_classes(
 
 
 def relabelled(scales: list[float]) -> list[tuple[float, float]]:
-    """(power of two to write, gain) for tensors that share a gain, from the scales that suit them."""
+    """(power of two to write, gain) for tensors that share a gain, from scales that suit them."""
     distinct = sorted(set(scales))
     if len(distinct) == 1:
         exponent = round(math.log2(distinct[0]))

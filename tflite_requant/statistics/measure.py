@@ -47,7 +47,7 @@ def measure(
     """
     if isinstance(calibration, Statistics):
         return calibration
-    if calibration is None or calibration == PRIOR:
+    if calibration is None or (isinstance(calibration, str) and calibration == PRIOR):
         return Statistics(prior_moments(model), origin="no data (analytic prior)")
     from tflite_requant.statistics.calibrated import calibrate
 

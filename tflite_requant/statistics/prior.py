@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.correction.cost import output_error
 from tflite_requant.correction.moments import Moments
 from tflite_requant.model import Model, Operator, Subgraph
 from tflite_requant.planning.domains import is_weighted
@@ -214,13 +215,7 @@ class Prior:
         bias, _ = real_bias(operands, matrix)
         real, group = matrix.real(), moments.group_of(len(matrix.scale))
         mean = (real * moments.mean[group]).sum(axis=1) + bias
-        if moments.covariance.ndim == 2:
-            variance = (real**2 * moments.covariance[group]).sum(axis=1)
-        elif moments.groups == 1:
-            variance = ((real @ moments.covariance[0]) * real).sum(axis=1)
-        else:
-            variance = np.einsum("ok,okl,ol->o", real, moments.covariance[group], real)
-        return _rounded(Belief(mean, np.maximum(variance, 0.0)))
+        return _rounded(Belief(mean, np.maximum(output_error(real, moments), 0.0)))
 
     def _inputs_of(self, op, x: Belief, x_index: int, w_shape: tuple, k: int) -> Moments:
         x_shape = self.subgraph.tensors[x_index].shape

@@ -1,0 +1,238 @@
+"""`check`: silent on what is legal, and one failing example for every law that it can name."""
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tflite_requant.catalog import LAWS
+from tflite_requant.check import check
+from tflite_requant.flatbuffer import read
+from tflite_requant.model import Edit, QParams, TensorType
+from tflite_requant.requantize import requantize
+from tflite_requant.schemes import load_scheme
+from tflite_requant.schemes.loader import parse_scheme, preset_names, preset_text
+from tflite_requant.testing import GraphBuilder, TensorSpec
+
+PACKAGE = Path(__file__).resolve().parent.parent / "tflite_requant"
+
+
+@pytest.fixture(scope="module")
+def demo(demo_model):
+    return read(demo_model.read_bytes())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_what_requantize_writes_is_legal(name, demo):
+    findings = check(requantize(demo, name).model, load_scheme(name))
+    assert [f.line() for f in findings if f.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "laws"),
+    [
+        ("int8", {"activation-dtype", "weights-dtype", "weights-zero-point", "weights-range"}),
+        ("uint8", set()),
+        ("symmetric-po2", {"activation-scale", "weights-scale"}),
+        ("int8-per-tensor", {"weights-granularity"}),
+    ],
+)
+def test_the_source_under_a_scheme(name, laws, demo):
+    """What is found of the demo model itself, or of its int8 form where that says more."""
+    model = demo if name in ("int8", "uint8") else requantize(demo, "int8").model
+    found = {f.law for f in check(model, load_scheme(name)) if f.severity == "error"}
+    assert found >= laws - {"weights-zero-point", "weights-range"}
+    assert bool(found) == bool(laws)
+
+
+def conv(
+    x=(0.5, 0), y=(0.25, 0), w=(0.5, 0), values=((1, -2), (3, 4)), bias=(1, 2), bias_scale=None,
+    axis=0, opcode="CONV_2D", dtype="int8", w_dtype="int8", version=1, x_dtype=None,
+):  # fmt: skip
+    """A model that symmetric-po2 accepts, with one thing changed."""
+    graph = GraphBuilder()
+    a = graph.tensor(TensorSpec(x_dtype or dtype, (1, 2, 2, 2), *x, name="x"))
+    data = np.array(values).reshape(2, 1, 1, 2)
+    b = graph.tensor(
+        TensorSpec(w_dtype, scale=w[0], zero_point=w[1], axis=axis, data=data, name="w")
+    )
+    law = x[0] * np.atleast_1d(w[0]) if bias_scale is None else bias_scale
+    c = graph.tensor(TensorSpec("int32", scale=law, data=list(bias), name="b"))
+    d = graph.tensor(TensorSpec(dtype, (1, 2, 2, 2), *y, name="y"))
+    options = {"padding": "VALID", "stride_w": 1, "stride_h": 1}
+    graph.operator(opcode, (a, b, c), (d,), options, version=version)
+    return graph.build((a,), (d,))
+
+
+def one(opcode, inputs, output, options=None, custom=None):
+    graph = GraphBuilder()
+    indices = [
+        graph.tensor(TensorSpec("int8", (1, 4), *g, name=f"x{i}")) for i, g in enumerate(inputs)
+    ]
+    y = graph.tensor(TensorSpec("int8", (1, 4), *output, name="y"))
+    graph.operator(opcode, indices, (y,), options or {}, custom_options=custom)
+    return graph.build(indices, (y,))
+
+
+def changed(old, new, base="symmetric-po2"):
+    text = preset_text(base)
+    assert old in text
+    return parse_scheme(text.replace(old, new), "changed")
+
+
+PO2 = load_scheme("symmetric-po2")
+FAILING = {
+    "activation-dtype": (conv(dtype="uint8", x=(0.5, 128), y=(0.25, 128)), PO2),
+    "activation-zero-point": (conv(x=(0.5, 3)), PO2),
+    "activation-scale": (conv(y=(0.3, 0)), PO2),
+    "activation-granularity": (conv(x=([0.5, 0.25], 0), bias_scale=[0.25]), PO2),
+    "weight-axis": (conv(w=([0.5, 0.25, 1.0], 0), bias_scale=[0.25]), PO2),
+    "scale-positive": (conv(y=(0.0, 0)), PO2),
+    "operator-unknown": (one("Mystery", [(0.5, 0)], (0.5, 0), custom=b""), PO2),
+    "operator-allowed": (conv(), changed('allow = ["*"]', 'allow = ["ADD"]')),
+    "operator-version": (conv(version=99), PO2),
+    "fixed-output": (one("SOFTMAX", [(0.5, 0)], (0.5, 0)), PO2),
+    "tie": (one("MAX_POOL_2D", [(0.5, 0)], (0.25, 0)), PO2),
+    "add-headroom": (one("ADD", [(1.0, 0), (2.0, 0)], (2.0**-18, 0)), PO2),
+    "sum-signed-defect": (one("SUM", [(0.5, 0)], (0.5, 0)), PO2),
+    "weights-dtype": (conv(w_dtype="uint8", values=((1, 2), (3, 4)), w=(0.5, 128)), PO2),
+    "weights-zero-point": (conv(w=(0.5, 1)), PO2),
+    "weights-granularity": (conv(w=([0.5, 0.25], 0)), load_scheme("symmetric-po2-per-tensor")),
+    "weights-scale": (conv(w=(0.3, 0)), PO2),
+    "weights-range": (conv(values=((1, -128), (3, 4))), PO2),
+    "multiplier-limit": (conv(y=(2.0**-10, 0)), PO2),
+    "rescale-shift": (conv(), changed("shift = [-31, 30]", "shift = [-31, -3]")),
+    "bias-scale": (conv(bias_scale=[0.5]), PO2),
+    "bias-width": (conv(bias=(1, 2**20)), changed('dtype = "int32"', 'dtype = "int32"\nbits = 20')),
+    "accumulator-width": (
+        conv(values=((127, 127), (3, 4)), bias=(300, 2)),
+        changed("[accumulator]\nbits = 32", "[accumulator]\nbits = 16"),
+    ),
+}  # fmt: skip
+
+
+def test_the_example_that_the_others_change_is_legal():
+    assert check(conv(), PO2) == []
+
+
+@pytest.mark.parametrize("law", FAILING)
+def test_a_failing_example(law):
+    model, scheme = FAILING[law]
+    assert law in {f.law for f in check(model, scheme)}
+
+
+def test_bias_zero_point():
+    model = conv()
+    edit = Edit(model)
+    edit.subgraphs[0].retype(2, TensorType("int32", QParams.of(0.25, 5)))
+    assert [(f.severity, f.law) for f in check(edit.commit(), PO2)] == [
+        ("error", "bias-zero-point")
+    ]
+
+
+def test_computed_weights():
+    graph = GraphBuilder()
+    x, w, y = (graph.tensor(TensorSpec("int8", (2, 2), 0.5, name=n)) for n in "xwy")
+    graph.operator("FULLY_CONNECTED", (x, w, -1), (y,))
+    assert [f.law for f in check(graph.build((x, w), (y,)), PO2)] == ["constant-weights"]
+
+
+def test_all_findings_not_the_first():
+    model = conv(x=(0.3, 5), y=(0.7, 9), w=(0.3, 0), values=((1, -128), (3, 4)))
+    laws = [f.law for f in check(model, PO2)]
+    assert laws.count("activation-scale") == laws.count("activation-zero-point") == 2
+    assert {"weights-scale", "weights-range"} <= set(laws)
+
+
+def test_a_broken_bias_scale_is_an_error_only_where_the_runtime_refuses():
+    uint8 = conv(dtype="uint8", w_dtype="uint8", values=((1, 2), (3, 4)), bias_scale=[0.5])
+    int8 = conv(bias_scale=[0.5])
+    severities = [
+        [f.severity for f in check(m, s) if f.law == "bias-scale"]
+        for m, s in ((uint8, load_scheme("uint8")), (int8, PO2))
+    ]
+    assert severities == [["error"], ["warning"]]
+
+
+class TestExceptions:
+    """What the scheme asks and TFLite does not permit may stand."""
+
+    @pytest.mark.parametrize("opcode", ["SOFTMAX", "LOGISTIC"])
+    def test_fixed_outputs(self, opcode):
+        model = one(
+            opcode, [(0.5, 0)], (1 / 256, -128), {"beta": 1.0} if opcode == "SOFTMAX" else {}
+        )
+        found = check(model, PO2)
+        assert [(f.severity, f.law) for f in found] == [("exception", "activation-zero-point")]
+
+    def test_what_shares_the_grid_of_an_excused_tensor(self):
+        graph = GraphBuilder()
+        x, p, y = (
+            graph.tensor(TensorSpec("int8", (1, 4), *g, name=n))
+            for n, g in (("x", (0.5, 0)), ("p", (1 / 256, -128)), ("y", (1 / 256, -128)))
+        )
+        graph.operator("LOGISTIC", (x,), (p,))
+        graph.operator("RESHAPE", (p,), (y,))
+        found = check(graph.build((x,), (y,)), PO2)
+        assert {f.severity for f in found} == {"exception"}
+        assert len(found) == 2
+
+    def test_an_ordinary_tensor_is_not_excused(self):
+        found = check(one("RELU", [(0.5, 0)], (1 / 256, -128)), PO2)
+        assert [(f.severity, f.law) for f in found] == [("error", "activation-zero-point")]
+
+
+def test_subgraphs_that_others_run_are_their_callers():
+    model = conv(x=(0.3, 5))
+    assert check(model, PO2)
+    inner = replace(model.main, index=1)
+    graph = GraphBuilder()
+    x, y = (graph.tensor(TensorSpec("float32", (1,), name=n)) for n in "xy")
+    graph.operator("WHILE", (x,), (y,), {"cond_subgraph_index": 1, "body_subgraph_index": 1})
+    outer = graph.build((x,), (y,))
+    both = replace(outer, subgraphs=(outer.main, inner), buffers=model.buffers)
+    assert check(both, PO2) == []
+
+
+# --- the names of laws -------------------------------------------------------------------------
+
+# Scheme files are requests, not models; a missing kernel is the interpreter's; `inspect` tells what
+# it sees, lawful or not.
+NOT_LAWS = {"scheme", "kernel"}
+OBSERVATIONS = {"cli/oddities.py"}
+
+
+def named_laws() -> dict[str, set[str]]:
+    """Every law that a Finding(...) in the package names by a literal -> the files that do."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"):
+                continue
+            law = node.args[2] if len(node.args) > 2 else None
+            law = law or next((k.value for k in node.keywords if k.arg == "law"), None)
+            if isinstance(law, ast.Constant):
+                found.setdefault(law.value, set()).add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_every_law_that_a_finding_names_is_explained():
+    named = {law for law, files in named_laws().items() if files - OBSERVATIONS}
+    assert named - {*LAWS, *NOT_LAWS} == set()
+    assert "bias-scale" in named
+
+
+def test_every_law_that_check_can_name_has_a_failing_example():
+    emitted = {law for law, files in named_laws().items() if "check.py" in files}
+    judged = {"activation-dtype", "activation-zero-point", "activation-scale"}  # through _judged
+    covered = {*FAILING, "bias-zero-point", "constant-weights"}
+    assert emitted | judged <= covered
+
+
+def test_every_law_that_planning_refuses_by_is_explained():
+    """Laws that reach Finding through a variable."""
+    text = (PACKAGE / "planning" / "usable.py").read_text("utf-8")
+    words = {n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)}
+    assert {"constant-weights", "weight-axis", "bias-scale", "scale-positive"} <= words & set(LAWS)
