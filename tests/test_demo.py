@@ -10,6 +10,7 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.runtime import RuntimeFailure, litert_available, litert_run_many
 from tflite_requant.schemes.loader import preset_names
+from tflite_requant.statistics import measure
 
 UNFOLDED = tuple(c for c in CORRECTIONS if c != "bias-folding")
 
@@ -45,12 +46,12 @@ def images_for(model, demo, stored):
 @pytest.fixture(scope="module")
 def accuracy(demo, samples):
     """Top-1 in percent under a scheme (None: of the source) and corrections, in our interpreter."""
-    known = {}
+    known, statistics = {}, measure(demo, samples["calibration"])
 
     def measured(scheme=None, correction=CORRECTIONS, calibrated=False):
         key = scheme, correction, calibrated
         if key not in known:
-            data = samples["calibration"] if calibrated else None
+            data = statistics if calibrated else None
             model = demo
             if scheme:
                 model = requantize(demo, scheme, data, Options(correction=correction)).model

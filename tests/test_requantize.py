@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from graphs import Net, kinds
 
-from tflite_requant.errors import FormatError, NotQuantizedError, RefusedError, SchemeError
+from tflite_requant.errors import (
+    FormatError,
+    NotQuantizedError,
+    RefusedError,
+    SchemeError,
+    UsageError,
+)
 from tflite_requant.flatbuffer import read, write
 from tflite_requant.model import Buffer
 from tflite_requant.requantize import METADATA_NAME, Options, memory_of, requantize, screen
@@ -310,3 +316,11 @@ def test_an_integer_calibration_equals_its_real_values(models):
     real = (stored.astype(np.float64) - grid.zero_point) * grid.scale
     a, b = (requantize(model, "symmetric-po2", s).model.to_bytes() for s in (stored, real))
     assert a == b
+
+
+@pytest.mark.parametrize(
+    "words", [{"clamps": "exactly"}, {"correction": ("bias-fold",)}], ids=["clamps", "correction"]
+)
+def test_unknown_words_in_options_are_usage_errors(words):
+    with pytest.raises(UsageError, match="known: "):
+        Options(**words)

@@ -12,7 +12,7 @@ import numpy as np
 from tflite_requant import statistics
 from tflite_requant.catalog import min_runtime_version
 from tflite_requant.describe import operator_outcomes, tensor_outcomes
-from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError
+from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError, UsageError
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES, NUMPY
 from tflite_requant.outcome import Report
@@ -25,6 +25,7 @@ from tflite_requant.version import VERSION
 
 METADATA_NAME = "tflite_requant"
 MIN_RUNTIME = "min_runtime_version"
+CLAMPS = ("fused", "exact")
 CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding")
 
 
@@ -49,6 +50,14 @@ class Options:
     correction: tuple[str, ...] = CORRECTIONS
     seed: int = 0
     progress: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        unknown = [c for c in self.correction if c not in CORRECTIONS]
+        if unknown:
+            known = ", ".join(CORRECTIONS)
+            raise UsageError(f"unknown correction {unknown[0]!r}; known: {known}")
+        if self.clamps not in CLAMPS:
+            raise UsageError(f"unknown clamps {self.clamps!r}; known: {', '.join(CLAMPS)}")
 
     def corrections(self) -> Corrections:
         """The switches that the weighted rule takes."""

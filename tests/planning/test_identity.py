@@ -25,6 +25,7 @@ SOMETIMES = {
     "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "QUANTIZE",
     "RESIZE_BILINEAR", "TRANSPOSE_CONV",
 }  # fmt: skip
+# The cases of SHAPE read tensors without a scale: there is nothing to requantize.
 UINT8 = {g.operator for g in GROUPS if "uint8" in g.dtypes}
 NEVER = {"L2_NORMALIZATION", "SUM"}
 PINNED = {"CAST"}  # keeps its types, so it is not judged
@@ -101,7 +102,7 @@ def test_bit_identical_operators_give_the_source_shifted(operator, source, schem
             assert differences(case.model, done.model, case.runs) == 0, case.label
 
 
-@pytest.mark.parametrize("operator", sorted(ALWAYS & UINT8 - {"TANH"}))
+@pytest.mark.parametrize("operator", sorted(ALWAYS & UINT8 - {"TANH", "SHAPE"}))
 def test_one_function_in_both_types_is_called_so(operator):
     words = set()
     for case in drawn(operator, "uint8"):

@@ -18,8 +18,8 @@ from tflite_requant.catalog import spec_of
 from tflite_requant.correction.cost import output_error
 from tflite_requant.correction.moments import Moments
 from tflite_requant.model import Model, Operator, Subgraph
+from tflite_requant.planning.context import source_interval
 from tflite_requant.planning.domains import is_weighted
-from tflite_requant.planning.plan import source_interval
 from tflite_requant.rules.weighted import WeightedOperands, real_bias, source_weights
 from tflite_requant.statistics.taps import window
 
@@ -140,14 +140,14 @@ class Prior:
         if tensor.is_constant and tensor.qparams is not None:
             values = tensor.qarray().real().reshape(-1, channels)
             return Belief(values.mean(axis=0), values.var(axis=0))
-        low, high = source_interval(self.subgraph, tensor, None)
+        low, high = source_interval(tensor, None)
         mean, deviation = (low + high) / 2, (high - low) / 4
         return Belief(np.full(channels, mean), np.full(channels, deviation**2), from_input=True)
 
     def _settle(self, index: int, belief: Belief) -> None:
         tensor = self.subgraph.tensors[index]
         channels = max(tensor.shape[-1] if tensor.shape else 1, 1)
-        low, high = source_interval(self.subgraph, tensor, self.producers.get(index))
+        low, high = source_interval(tensor, self.producers.get(index))
         self.beliefs[index] = clipped(belief.spread(channels), low, high)
 
     def _output(self, op: Operator, index: int) -> Belief:
