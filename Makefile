@@ -1,4 +1,4 @@
-# make run | test | test-slow | lint | docs | bindings | clean; each sets up .venv by itself.
+# make run | test | test-slow | bench | lint | docs | bindings | clean; each sets up .venv by itself.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +21,7 @@ empty :=
 space := $(empty) $(empty)
 comma := ,
 
-.PHONY: run test test-slow lint format docs bindings clean
+.PHONY: run test test-slow bench lint format docs bindings clean
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -36,6 +36,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+bench: $(READY)
+	$(BIN)/python tools/bench
 
 lint: $(READY)
 	$(BIN)/ruff check $(RUFF) --select $(RULES) $(EXCEPT) $(SOURCES)

@@ -1,0 +1,251 @@
+"""Programs compute every tensor as the plain kernels do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cases import NAMES, cases
+from engine_models import Chain, differences, images
+
+from tflite_requant import engine
+from tflite_requant.engine import accelerator, joining, rescaling, stages
+from tflite_requant.engine.accelerator import PATIENCE, Accelerator, multiplications
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.kernels import KernelError
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
+
+EIGHT_BIT = [n for n in NAMES if n.endswith("int8")]
+TYPES = ("uint8", "int8")
+
+
+WINDOWED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D")
+
+
+def first_image(case):
+    """The case with one image instead of several, where its operator slides a window."""
+    model, main = case.model, case.model.main
+    (op,) = main.operators
+    if op.name not in WINDOWED:
+        return case
+    tensors = tuple(
+        replace(t, shape=(1, *t.shape[1:])) if t.index in (op.inputs[0], op.outputs[0]) else t
+        for t in main.tensors
+    )
+    model = replace(model, subgraphs=(replace(main, tensors=tensors),))
+    return replace(case, model=model, runs=[[a[:1] for a in run] for run in case.runs])
+
+
+def block(dtype: str, height: int, width: int, stride=1, seed=0, spread=28) -> Chain:
+    """First convolution, inverted residual, and a residual addition where shapes allow.
+
+    spread: of the depthwise weights; 16-bit sums fit about half of the channels at 28.
+    """
+    chain = Chain(dtype, height, width, 3, seed).conv(8, 3, 2).conv(8, relu=False)
+    shortcut = chain.last
+    chain.conv(24).depthwise(3, stride, spread=spread).conv(8, relu=False)
+    return chain.add(shortcut) if stride == 1 else chain
+
+
+CHAINS = {
+    "block": lambda d: block(d, 21, 17),
+    "block-stride-2": lambda d: block(d, 30, 22, 2),
+    "block-stride-2-odd": lambda d: block(d, 27, 29, 2),
+    "one-column": lambda d: block(d, 40, 2),
+    "one-row": lambda d: block(d, 1, 33),
+    "wide-window": lambda d: Chain(d, 12, 15, 6).depthwise(5, 2).conv(7).depthwise(3).conv(5),
+    "dilated": lambda d: Chain(d, 16, 14, 4).conv(6, 3, dilation=2).depthwise(3, dilation=2),
+    "valid": lambda d: Chain(d, 13, 12, 3).conv(9, 3, 2, padding="VALID").depthwise(3, 2,
+                                                                            padding="VALID"),
+    "linear-depthwise": lambda d: Chain(d, 9, 9, 5).conv(16).depthwise(3, relu=False).conv(4),
+    "no-bias": lambda d: Chain(d, 8, 8, 5).conv(16, bias=False).conv(3, 2, 2, bias=False),
+    "head": lambda d: Chain(d, 7, 7, 12).conv(40).pool(7).conv(10, relu=False),
+    "pool": lambda d: Chain(d, 12, 10, 3).conv(8).pool(3, 2).dense(11),
+    "mean": lambda d: Chain(d, 7, 6, 5).conv(12).mean(True).conv(9, relu=False),
+    "mean-of-linear": lambda d: Chain(d, 7, 7, 5).conv(12, relu=False).mean(False).dense(4),
+    "deep": lambda d: Chain(d, 5, 5, 900).conv(6, relu=False).conv(300),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("tile", [1, 200, 1 << 16])
+def test_chains(monkeypatch, dtype, name, tile):
+    monkeypatch.setattr(stages, "TILE", tile)
+    model = CHAINS[name](dtype).build()
+    whole, program = engine.plan(model, keep_all=True), engine.plan(model)
+    plain = Interpreter(model, fast=False)
+    for feeds in images(model, 4):
+        assert differences(model, whole, feeds) == []
+        (expected,) = plain.run(list(feeds.values()))
+        assert np.array_equal(program.run(feeds)[model.main.outputs[0]], expected)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("name", ["block", "head", "mean", "mean-of-linear"])
+def test_everything_in_a_chain_is_fast(dtype, name):
+    program = engine.plan(CHAINS[name](dtype).build())
+    names = {getattr(call, "func", call).__name__ for call in program.calls}
+    assert {"matmul", "einsum", "copyto", "clip"} <= names
+    assert "call" not in names  # no plain kernel
+
+
+@pytest.mark.parametrize("name", EIGHT_BIT)
+def test_single_operators(name):
+    """Every generated case of an operator, whether or not the engine has a form for it."""
+    for case in map(first_image, cases(name)):
+        program = engine.plan(case.model, keep_all=True)
+        if program is None:
+            continue
+        for inputs in case.runs:
+            feeds = dict(zip(case.model.main.inputs, inputs, strict=True))
+            if program.run(feeds) is not None:
+                assert differences(case.model, program, feeds) == [], case.label
+
+
+@pytest.mark.parametrize(
+    "operator", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D"]
+)
+def test_single_operators_have_programs(operator):
+    """The cases above are not all skipped."""
+    for dtype in TYPES:
+        found = [engine.plan(first_image(c).model) for c in cases(f"{operator}-{dtype}")]
+        assert sum(p is not None for p in found) >= 3
+
+
+def test_all_demo_samples(demo_model):
+    samples = np.load(demo_model.with_name("digits_samples.npz"))["test"]
+    plain = Interpreter(demo_model, fast=False)
+    program = engine.plan(plain.model)
+    (fed,), (read,) = plain.model.main.inputs, plain.model.main.outputs
+    assert len(samples) == 600
+    for sample in samples:
+        (expected,) = plain.run([sample[None]])
+        assert np.array_equal(program.run({fed: sample[None]})[read], expected)
+
+
+def test_every_demo_tensor(demo_model):
+    model = Interpreter(demo_model).model
+    program = engine.plan(model, keep_all=True)
+    for feeds in images(model, 5):
+        assert differences(model, program, feeds) == []
+
+
+def test_results_belong_to_the_caller():
+    model = block("int8", 9, 9).build()
+    program, (first, second) = engine.plan(model), images(model, 5)[3:]
+    (read,) = model.main.outputs
+    kept = program.run(first)[read]
+    copy = kept.copy()
+    assert not np.array_equal(program.run(second)[read], copy)
+    assert np.array_equal(kept, copy)
+
+
+def test_the_interpreter_takes_over_where_it_pays(monkeypatch):
+    monkeypatch.setattr(accelerator, "WORTHWHILE", 1)
+    model = block("uint8", 9, 9).build()
+    feeds = [list(f.values()) for f in images(model, 4)]
+    with_engine, without = Interpreter(model), Interpreter(model, fast=False)
+    for inputs in feeds * 2:
+        assert np.array_equal(with_engine.run(inputs)[0], without.run(inputs)[0])
+    assert with_engine._accelerator.run({model.main.inputs[0]: feeds[0][0]}) is not None
+
+
+def test_small_models_are_not_planned():
+    model = block("uint8", 9, 9).build()
+    assert 0 < multiplications(model) < accelerator.WORTHWHILE
+    accelerated = Accelerator(model, "litert-reference")
+    assert all(accelerated.run(images(model, 1)[0]) is None for _ in range(PATIENCE + 3))
+
+
+@pytest.mark.parametrize(
+    "shape, dtype", [((1, 9, 8, 3), np.uint8), ((2, 9, 9, 3), np.uint8), ((1, 9, 9, 3), np.int8)]
+)
+def test_other_inputs_are_refused(shape, dtype):
+    model = block("uint8", 9, 9).build()
+    assert engine.plan(model).run({model.main.inputs[0]: np.zeros(shape, dtype)}) is None
+
+
+def test_unlike_shapes_are_refused():
+    """The file declares another shape than the plain operator before the product makes."""
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("uint8", (1, 4, 4, 2), 0.1, 3))
+    shape = graph.tensor(TensorSpec("int32", data=np.array([1, 2, 8, 2], np.int32)))
+    y = graph.tensor(TensorSpec("uint8", (1, 4, 4, 2), 0.1, 3))
+    w = graph.tensor(TensorSpec("uint8", scale=0.1, zero_point=9,
+                                data=np.full((3, 1, 1, 2), 30, np.uint8)))  # fmt: skip
+    z = graph.tensor(TensorSpec("uint8", (1, 4, 4, 3), 0.1, 3))
+    graph.operator("RESHAPE", (x, shape), (y,))
+    graph.operator("CONV_2D", (y, w, -1), (z,), {"padding": "SAME", "stride_h": 1, "stride_w": 1})
+    model = graph.build((x,), (z,))
+    program = engine.plan(model)
+    assert program is not None
+    assert program.run({x: np.zeros((1, 4, 4, 2), np.uint8)}) is None
+
+
+def test_errors_of_plain_kernels_are_left_to_the_interpreter(monkeypatch):
+    program = engine.plan(block("uint8", 9, 9).build())
+
+    def refuse():
+        raise KernelError("no")
+
+    program.calls.insert(0, refuse)
+    assert program.run(images(block("uint8", 9, 9).build(), 1)[0]) is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(one_operator_model("RELU", [TensorSpec("uint8", (3,), 0.1, 3)],
+                                        [TensorSpec("uint8", (3,), 0.1, 3)]), id="nothing-fast"),
+        pytest.param(one_operator_model("NOSUCH", [TensorSpec("uint8", (3,), 0.1, 3)],
+                                        [TensorSpec("uint8", (3,), 0.1, 3)],
+                                        custom_options=b""), id="unknown-operator"),
+    ],
+)  # fmt: skip
+def test_no_program(model):
+    assert engine.plan(model) is None
+
+
+def _sums_always_safe(monkeypatch):
+    monkeypatch.setattr(
+        joining, "safe_in_16_bits", lambda weighted: np.ones(weighted.weights.shape[-1], bool)
+    )
+
+
+def _offset_forgotten(monkeypatch):
+    original = joining._choose_sums
+
+    def choose(fast, movable):
+        original(fast, movable)
+        if fast.added is not None:
+            fast.added = fast.added * 0
+
+    monkeypatch.setattr(joining, "_choose_sums", choose)
+
+
+def _half_forgotten(monkeypatch):
+    original = rescaling.fit
+
+    def fit(*arguments):
+        found = original(*arguments)
+        return replace(found, form=replace(found.form, half=np.zeros_like(found.form.half)))
+
+    monkeypatch.setattr(rescaling, "fit", fit)
+
+
+@pytest.mark.parametrize("mutate", [_sums_always_safe, _offset_forgotten, _half_forgotten])
+def test_mutants_are_seen(monkeypatch, mutate):
+    models = [
+        block(dtype, 41, 39, seed=1, spread=spread).build()
+        for dtype in TYPES
+        for spread in (28, 45)
+    ]
+    mutate(monkeypatch)
+    found = [
+        differences(model, engine.plan(model, keep_all=True), feeds)
+        for model in models
+        for feeds in images(model, 3)
+    ]
+    assert any(found)

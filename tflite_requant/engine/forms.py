@@ -1,0 +1,169 @@
+"""The shapes in which a tensor is kept between operators, each as its readers want it.
+
+A producer makes tiles of integers in the byte domain, (rows * width, channels), and stores each
+tile in every form that some reader asked for. Calls are bound once, to views that never move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from tflite_requant.engine.buffers import aligned
+from tflite_requant.kernels._window import Axis
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a tensor's elements are seen: rows of `width` positions with `channels` numbers each.
+
+    NHWC with n = 1 gives (h, w, c); any other shape (product of the leading sizes, 1, last size).
+    """
+
+    rows: int
+    width: int
+    channels: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> Grid:
+        if len(shape) == 4 and shape[0] == 1:
+            return cls(*shape[1:])
+        rows = 1
+        for size in shape[:-1]:
+            rows *= size
+        return cls(rows, 1, shape[-1] if shape else 1)
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.width
+
+    @property
+    def row_size(self) -> int:
+        return self.width * self.channels
+
+
+def copy(target: np.ndarray, source: np.ndarray) -> Call:
+    """A bound copy with conversion."""
+    return partial(np.copyto, target, source, casting="unsafe")
+
+
+def centred(target: np.ndarray, centre: int) -> list[Call]:
+    """Calls that subtract a number from floats in place."""
+    if centre == 0:
+        return []
+    return [partial(np.subtract, target, target.dtype.type(centre), target)]
+
+
+class Flat:
+    """float32 or float64 matrix (positions, channels): operand of products and additions.
+
+    centre is subtracted from what is stored.
+    """
+
+    def __init__(self, grid: Grid, dtype, centre: int) -> None:
+        self.grid, self.centre = grid, centre
+        self.dtype = np.dtype(dtype)
+        self.matrix = aligned((grid.positions, grid.channels), dtype)
+
+    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
+        width = self.grid.width
+        target = self.matrix[first * width : last * width]
+        return [copy(target, tile), *centred(target, self.centre)]
+
+
+class Image:
+    """Padded rows for windows of a convolution: uint8 (rows, columns, channels)."""
+
+    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int) -> None:
+        self.grid, self.y, self.x, self.fill = grid, y, x, fill
+        shape = (y.before + grid.rows + y.after, x.before + grid.width + x.after, grid.channels)
+        self.array = aligned(shape, np.uint8, fill)
+
+    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
+        grid, top, left = self.grid, self.y.before, self.x.before
+        target = self.array[top + first : top + last, left : left + grid.width]
+        return [copy(target, tile.reshape(last - first, grid.width, grid.channels))]
+
+
+class Sections:
+    """Padded rows for a depthwise window, so that every tap reads one run of adjacent elements.
+
+    Stride 1: the padded row itself; its taps overlap. Otherwise each row holds, tap by tap, the
+    columns that the tap meets: (rows, kernel_w, out_w * channels). from_channel: channels below it
+    are left out.
+    """
+
+    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int, dtype, from_channel: int) -> None:
+        self.grid, self.y, self.x = grid, y, x
+        self.from_channel = from_channel
+        self.channels = grid.channels - from_channel
+        self.fill, self.dtype = fill, np.dtype(dtype)
+        rows = y.before + grid.rows + y.after
+        if x.stride == 1:
+            shape = (rows, x.before + grid.width + x.after, self.channels)
+        else:
+            shape = (rows, x.kernel, x.out, self.channels)
+        self.array = aligned(shape, dtype, fill)
+
+    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
+        grid, x = self.grid, self.x
+        source = tile.reshape(last - first, grid.width, grid.channels)[..., self.from_channel :]
+        rows = self.array[self.y.before + first : self.y.before + last]
+        if x.stride == 1:
+            return [copy(rows[:, x.before : x.before + grid.width], source)]
+        calls = []
+        for tap in range(x.kernel):
+            at = tap * x.dilation - x.before  # column that the first window's tap meets
+            begin = max(0, -(at // x.stride))
+            end = min(x.out, -((at - grid.width) // x.stride))
+            if begin < end:
+                columns = slice(at + begin * x.stride, at + (end - 1) * x.stride + 1, x.stride)
+                calls.append(copy(rows[:, tap, begin:end], source[:, columns]))
+        return calls
+
+    def taps(self, first: int, last: int, run: int) -> np.ndarray:
+        """Strided view (out rows, runs, kernel_h, kernel_w, run) of what output rows meet.
+
+        run: elements, a multiple of the channels that divides an output row.
+        """
+        y, x, item = self.y, self.x, self.array.itemsize
+        row = self.array.strides[0]
+        tap = self.channels * x.dilation * item if x.stride == 1 else self.array.strides[1]
+        return np.lib.stride_tricks.as_strided(
+            self.array[first * y.stride :],
+            (last - first, x.out * self.channels // run, y.kernel, x.kernel, run),
+            (row * y.stride, run * item, row * y.dilation, tap, item),
+            writeable=False,
+        )
+
+
+class Raw:
+    """The tensor as the file declares it: its own dtype and shape.
+
+    order: the tile's channel i is the tensor's channel order[i].
+    """
+
+    def __init__(self, grid: Grid, shape: tuple[int, ...], dtype, order=None) -> None:
+        self.grid, self.order = grid, order
+        self.array = np.empty(shape, dtype)
+        self._bytes = self.array.view(np.uint8).reshape(grid.positions, grid.channels)
+
+    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
+        width = self.grid.width
+        rows = self._bytes[first * width : last * width]
+        if self.order is None:
+            calls = [copy(rows, tile)]
+        else:
+            calls = [partial(_permute, rows, tile, self.order)]
+        if self.array.dtype == np.int8:
+            calls.append(partial(np.bitwise_xor, rows, np.uint8(0x80), rows))
+        return calls
+
+
+def _permute(rows: np.ndarray, tile: np.ndarray, order: np.ndarray) -> None:
+    rows[:, order] = tile

@@ -1,0 +1,127 @@
+"""How fast operators work together: who makes rows for whom, and in which order channels lie.
+
+A depthwise operator between two convolutions that nobody else reads lets its channels be reordered:
+columns of the weights before it, rows of the weights after it. What needs more expensive arithmetic
+then lies together at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tflite_requant.engine import rescaling
+from tflite_requant.engine.prepare import Fast
+from tflite_requant.engine.weighted import exact_type, safe_in_16_bits
+from tflite_requant.model.graph import Operator
+
+UNSAFE_SHARE = 0.2  # of a depthwise layer's channels; above it 16-bit sums do not pay
+
+
+class Joined:
+    """Fast operators by index, joined and with their rescalings.
+
+    readers: tensor -> operators that read it; kept: tensors that the caller reads.
+    """
+
+    def __init__(
+        self, fast: dict[int, Fast], readers: Mapping[int, list[Operator]], kept: tuple[int, ...]
+    ) -> None:
+        self.fast = fast
+        self._readers, self._kept = readers, kept
+        self._movable: list[tuple[Fast, Fast, Fast]] = []
+        self._join()
+        for index in list(fast):
+            self._fit(index)
+        for before, middle, after in self._movable:
+            if all(f.op.index in self.fast for f in (before, middle, after)):
+                _reorder(before, middle, after)
+
+    def _join(self) -> None:
+        by_output = {f.op.outputs[0]: f for f in self.fast.values()}
+        for fast in self.fast.values():
+            if fast.op.name in ("AVERAGE_POOL_2D", "MEAN"):
+                fast.added = np.zeros(fast.weighted.weights.shape[-1], np.int64)
+            if fast.op.name != "DEPTHWISE_CONV_2D":
+                continue
+            before, after = by_output.get(fast.op.inputs[0]), self._only_reader(fast)
+            if before and (before.op.name != "CONV_2D" or self._only_reader(before) is not fast):
+                before = None
+            if after and (after.op.name != "CONV_2D" or not after.weighted.is_pointwise):
+                after = None
+            if before and before.leader is None:  # else a chain of tiles through the whole model
+                fast.streamed = before
+            if after:
+                after.leader = fast
+            if before and after:
+                self._movable.append((before, fast, after))
+            _choose_sums(fast, bool(before and after))
+
+    def _only_reader(self, fast: Fast) -> Fast | None:
+        tensor = fast.op.outputs[0]
+        found = self._readers.get(tensor, [])
+        if len(found) != 1 or tensor in self._kept:
+            return None
+        return self.fast.get(found[0].index)
+
+    def _fit(self, index: int) -> None:
+        fast = self.fast.get(index)
+        if fast is None or fast.weighted is None:
+            return
+        found = rescaling.fit(fast.weighted.law, exact_type(fast.weighted))
+        if found is None:
+            self._give_up(index)
+            return
+        channels = fast.weighted.weights.shape[-1]
+        if fast.weighted.law.channels != channels:  # one law for all
+            found = found.for_all(channels)
+        fast.rescaling = found
+
+    def _give_up(self, index: int) -> None:
+        """Without a proven rescaling the plain kernel remains, also for what was joined to it."""
+        fast = self.fast.pop(index, None)
+        if fast is None:
+            return
+        joined = [f for f in self.fast.values() if fast in (f.leader, f.streamed)]
+        joined += [f for f in (fast.leader, fast.streamed) if f is not None]
+        for other in joined:
+            self._give_up(other.op.index)
+
+
+def _choose_sums(fast: Fast, movable: bool) -> None:
+    """16-bit sums where they are proven, and channels for which they are not can be moved."""
+    if exact_type(fast.weighted) is np.float64:
+        return
+    safe = safe_in_16_bits(fast.weighted)
+    unsafe = int((~safe).sum())
+    if unsafe > UNSAFE_SHARE * len(safe) or (unsafe and not movable):
+        return
+    fast.tail = unsafe
+    fast.added = np.where(safe, -fast.weighted.law.low, 0)
+    fast.weighted = replace(fast.weighted, law=fast.weighted.law.shifted(fast.added))
+
+
+def _reorder(before: Fast, middle: Fast, after: Fast) -> None:
+    """Move channels with float sums last, and those with float64 rescaling next to each other."""
+    channels = middle.weighted.law.channels
+    unsafe = np.zeros(channels, bool)
+    if middle.tail:
+        unsafe = ~safe_in_16_bits(middle.weighted)
+    wide = np.zeros((2, channels), bool)
+    for row, fast in zip(wide, (before, middle), strict=True):
+        row[fast.rescaling.wide_channels] = True
+    # before only, both, middle only: each one's channels then are one run.
+    rank = np.where(wide[0], np.where(wide[1], 2, 1), np.where(wide[1], 3, 0))
+    key = rank + 4 * unsafe
+    if not key.any():
+        return
+    order = np.argsort(key, kind="stable")
+    for fast in (before, middle):
+        fast.weighted = fast.weighted.permuted(order)
+        fast.rescaling = fast.rescaling.permuted(order)
+        fast.order = order
+    if middle.added is not None:
+        middle.added = middle.added[order]
+    after.weighted = replace(after.weighted, weights=after.weighted.weights[order])

@@ -1,0 +1,226 @@
+"""From a model to a program: every operator is bound to memory, tile by tile.
+
+An operator that no fast form was proven for calls its plain kernel inside the program.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflite_requant import kernels
+from tflite_requant.catalog.arithmetic import arithmetic_for
+from tflite_requant.engine import tables
+from tflite_requant.engine.addition import Addition
+from tflite_requant.engine.buffers import Scratch, aligned_copy
+from tflite_requant.engine.forms import Call, Flat, Grid, Image, Raw, Sections
+from tflite_requant.engine.graph import (
+    Constants,
+    UnreadableConstant,
+    needed,
+    output_types,
+    preparable,
+    readers,
+)
+from tflite_requant.engine.joining import Joined
+from tflite_requant.engine.law import byte_shift
+from tflite_requant.engine.prepare import Fast, prepared
+from tflite_requant.engine.program import Program, ShapeMismatch
+from tflite_requant.engine.stages import Depthwise, Output, Product
+from tflite_requant.engine.weighted import Weighted, exact_type
+from tflite_requant.kernels import Operands
+from tflite_requant.kernels._session import Session
+from tflite_requant.model.dtypes import NUMPY
+from tflite_requant.model.graph import Model, Operator
+from tflite_requant.model.qparams import QArray
+
+
+def plan(model: Model, profile: str = "litert-reference", keep_all: bool = False) -> Program | None:
+    """A program that computes the model's outputs, or None where nothing would be faster.
+
+    keep_all: also give the value of every tensor that the outputs need; for comparisons.
+    """
+    if not preparable(model):
+        return None
+    try:
+        planner = _Planner(model, profile, keep_all)
+        return planner.program(keep_all) if planner.fast else None
+    except UnreadableConstant:  # the plain interpreter says which
+        return None
+
+
+class _Planner:
+    """Decides at construction, binds in `program`.
+
+    forms: tensor -> forms that fast operators read, by their parameters.
+    """
+
+    def __init__(self, model: Model, profile: str, keep_all: bool) -> None:
+        self.model, self.main, self.profile = model, model.main, profile
+        self.session = Session(model)
+        self.operators = needed(self.main, self.main.outputs)
+        self.readers = readers(self.operators)
+        self.constants = Constants(self.main)
+        self.scratch = Scratch()
+        self.forms: dict[int, dict[tuple, object]] = {}
+        self.outputs: dict[int, Output] = {}
+        self.stages: dict[int, Product | Depthwise | Addition] = {}
+        self.values: dict[int, np.ndarray] = {}
+        self.kept = self.main.outputs
+        if keep_all:
+            self.kept = tuple(t for op in self.operators for t in op.outputs if t >= 0)
+        fast = {op.index: self._prepared(op) for op in self.operators}
+        found = {index: f for index, f in fast.items() if f is not None}
+        self.fast = Joined(found, self.readers, self.main.outputs).fast
+
+    def _prepared(self, op: Operator) -> Fast | None:
+        attributes = self.session.attributes(op)
+        return prepared(self.main, op, self.constants, attributes, self.profile)
+
+    def program(self, keep_all: bool) -> Program:
+        for fast in self.fast.values():
+            self.stages[fast.op.index] = self._bound(fast)
+        self._want_raw()
+        demanded = {id(f) for fast in self.fast.values() for f in (fast.leader, fast.streamed)}
+        calls = [c for t in self.main.inputs for c in self._staged(t)]
+        for op in self.operators:
+            fast = self.fast.get(op.index)
+            if fast is None:
+                calls.append(self._plain(op))
+                calls += [c for t in op.outputs for c in self._staged(t)]
+            elif id(fast) not in demanded:
+                whole = fast.leader or fast
+                calls += self._upto(whole, self.stages[whole.op.index].grid.rows)
+                if keep_all and whole.streamed:  # rows that no window reads
+                    unread = whole.streamed
+                    calls += self._upto(unread, self.stages[unread.op.index].grid.rows)
+        inputs = {t.index: (t.shape, np.dtype(NUMPY[t.dtype])) for t in self.model.inputs}
+        return Program(calls, self.values, inputs, self.kept)
+
+    def _upto(self, fast: Fast, rows: int) -> list[Call]:
+        """Calls that make an operator's output rows below `rows`, with what they need before."""
+        stage, calls = self.stages[fast.op.index], []
+        while stage.done < rows:
+            last = min(stage.done + stage.tile_rows, rows)
+            if fast.streamed is not None:
+                calls += self._upto(fast.streamed, stage.needs(last))
+            calls += stage.calls(stage.done, last)
+            stage.done = last
+        return calls
+
+    def _form(self, tensor: int, key: tuple, make):
+        forms = self.forms.setdefault(tensor, {})
+        if key not in forms:
+            forms[key] = make()
+        return forms[key]
+
+    def _grid(self, tensor: int) -> Grid:
+        return Grid.of(self.main.tensors[tensor].shape)
+
+    def _flat(self, tensor: int, dtype) -> Flat:
+        """Numbers less their zero point, in the byte domain both."""
+        declared = self.main.tensors[tensor]
+        centre = int(declared.qparams.zero_points[0]) + byte_shift(NUMPY[declared.dtype])
+        key = "flat", np.dtype(dtype).str
+        return self._form(tensor, key, lambda: Flat(self._grid(tensor), dtype, centre))
+
+    def _sections(self, tensor: int, weighted: Weighted, dtype, from_channel: int) -> Sections:
+        window = weighted.y, weighted.x, weighted.fill, np.dtype(dtype).str, from_channel
+        return self._form(
+            tensor,
+            ("sections", *window),
+            lambda: Sections(
+                self._grid(tensor), weighted.y, weighted.x, weighted.fill, dtype, from_channel
+            ),
+        )
+
+    def _image(self, tensor: int, weighted: Weighted) -> Image:
+        window = weighted.y, weighted.x, weighted.fill
+        return self._form(
+            tensor, ("image", *window), lambda: Image(self._grid(tensor), *window)
+        )  # fmt: skip
+
+    def _output(self, fast: Fast) -> Output:
+        return self.outputs.setdefault(fast.op.outputs[0], Output())
+
+    def _bound(self, fast: Fast) -> Product | Depthwise | Addition:
+        grid, output = self._grid(fast.op.outputs[0]), self._output(fast)
+        source, weighted = fast.op.inputs[0], fast.weighted
+        if weighted is None:
+            first, second = (self._flat(t, np.float32) for t in fast.op.inputs)
+            return Addition(fast.affine2, grid, self.scratch, output, first, second)
+        dtype = exact_type(weighted)
+        if weighted.weights.ndim == 3:
+            sums = dtype if fast.added is None else np.int16
+            sections, tail = self._sections(source, weighted, sums, 0), None
+            if fast.tail:
+                first_float = grid.channels - fast.tail
+                tail = self._sections(source, weighted, np.float32, first_float)
+            added = None
+            if fast.added is not None:
+                added = aligned_copy(fast.added.astype(np.uint16).view(np.int16), np.int16)
+            return Depthwise(
+                weighted, fast.rescaling, grid, self.scratch, output, sections, tail, added
+            )
+        stage = Product(weighted, fast.rescaling, dtype, grid, self.scratch, output)
+        if fast.leader is not None:
+            self._output(fast.leader).follower = stage
+        elif weighted.is_pointwise:
+            stage.source = self._flat(source, dtype)
+        else:
+            stage.source = self._image(source, weighted)
+        return stage
+
+    def _want_raw(self) -> None:
+        """Values in the tensor's own dtype where a plain kernel or the caller reads them."""
+        for fast in self.fast.values():
+            tensor = self.main.tensors[fast.op.outputs[0]]
+            forms = list(self.forms.get(tensor.index, {}).values())
+            plain = any(op.index not in self.fast for op in self.readers.get(tensor.index, []))
+            if plain or tensor.index in self.kept:
+                raw = Raw(self._grid(tensor.index), tensor.shape, NUMPY[tensor.dtype], fast.order)
+                self.values[tensor.index] = raw.array
+                forms.append(raw)
+            self._output(fast).forms = forms
+
+    def _staged(self, tensor: int) -> list[Call]:
+        """Calls that bring a plain value to the forms that its readers want."""
+        forms = self.forms.get(tensor)
+        if not forms:
+            return []
+        declared, values = self.main.tensors[tensor], self.values
+        grid, wanted = self._grid(tensor), np.dtype(NUMPY[declared.dtype])
+        staged = self.scratch.take("staged", (grid.positions, grid.channels), np.uint8)
+        flip = np.uint8(byte_shift(wanted))
+
+        def load() -> None:
+            value = values[tensor]
+            if value.shape != declared.shape or value.dtype != wanted:
+                raise ShapeMismatch
+            value = np.ascontiguousarray(value).reshape(staged.shape)
+            np.bitwise_xor(value.view(np.uint8), flip, staged)
+
+        return [load, *(c for form in forms.values() for c in form.stores(staged, 0, grid.rows))]
+
+    def _plain(self, op: Operator) -> Call:
+        kernel, values = kernels.load(op.name), self.values
+        attributes, law = self.session.attributes(op), arithmetic_for(self.profile, op.name)
+        types = output_types(self.main, op.outputs)
+        inner = output_types(self.main, op.rest.get("intermediates") or ())
+        constants = [self.constants.get(t) for t in op.inputs]
+        qparams = [self.main.tensors[t].qparams if t >= 0 else None for t in op.inputs]
+        declared = self.constants.declared(op)
+        entries = tables.table(op.name, declared, attributes, law)
+        if entries is not None and declared.inputs[0] is not constants[0]:
+            read = tables.lookup(entries, types[0].numpy)
+            return lambda: values.update({op.outputs[0]: read(values[op.inputs[0]])})
+        names = [kernels.output_name(i) for i in range(len(op.outputs))]
+
+        def call() -> None:
+            inputs = tuple(
+                QArray(values[t], q) if c is None and t >= 0 else c
+                for t, c, q in zip(op.inputs, constants, qparams, strict=True)
+            )
+            found = dict(kernel(Operands(inputs, types, inner), attributes, law))
+            values.update((t, found[n]) for t, n in zip(op.outputs, names, strict=True))
+
+        return call

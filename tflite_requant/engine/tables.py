@@ -1,0 +1,49 @@
+"""Functions of one 8-bit operand as 256 bytes, asked of the plain kernel once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tflite_requant import kernels
+from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.engine.weighted import BYTES
+from tflite_requant.kernels import KernelError, Operands
+from tflite_requant.kernels._types import Attributes
+from tflite_requant.model.qparams import QArray
+
+ELEMENTWISE = frozenset(
+    ("ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "QUANTIZE", "RELU",
+     "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "RSQRT", "SQRT", "TANH")
+)  # fmt: skip
+
+
+def table(
+    operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
+) -> bytes | None:
+    """Output bytes by input byte, or None where the operator is no function of one 8-bit number."""
+    if operator not in ELEMENTWISE or len(operands.inputs) != 1 or len(operands.outputs) != 1:
+        return None
+    data, output = operands.inputs[0], operands.output
+    if str(data.dtype) not in BYTES or output.dtype not in BYTES:
+        return None
+    if any(q is None or q.per_axis for q in (data.qparams, output.qparams)):
+        return None
+    every = np.arange(256, dtype=np.uint8).view(data.dtype)
+    asked = Operands((QArray(every, data.qparams),), operands.outputs)
+    try:
+        *_, (_, found) = kernels.load(operator)(asked, attributes, arithmetic)
+    except KernelError:
+        return None
+    return found.tobytes() if found.dtype.itemsize == 1 and found.size == 256 else None
+
+
+def lookup(entries: bytes, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of 8-bit arrays by such a table; results have `dtype`."""
+
+    def read(values: np.ndarray) -> np.ndarray:
+        # A third of what indexing takes: no index array is made.
+        return np.frombuffer(values.tobytes().translate(entries), dtype).reshape(values.shape)
+
+    return read
