@@ -17,6 +17,7 @@ from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import activation_ports, called_subgraphs, is_weighted
 from tflite_requant.planning.grid import is_power_of_two
+from tflite_requant.planning.usable import unusable
 from tflite_requant.schemes import Scheme
 
 BIAS_SCALE_TOLERANCE = 1e-5
@@ -24,6 +25,7 @@ CHECKED_BIAS_SCALE = 0.02  # of an output step: what uint8 kernels accept
 MULTIPLIER_LIMIT = 256.0
 ADD_HEADROOM = {"uint8": 2.0**-19, "int8": 2.0**-19, "int16": 2.0**-14}
 SIGNED_SUM = "SUM"
+TENSOR_LAWS = ("activation-granularity", "scale-positive")
 
 
 def check(model: Model, scheme: Scheme) -> list[Finding]:
@@ -146,6 +148,11 @@ class _Checker:
             found = f"{op.name} is not in the operator catalog"
             yield Finding("error", where, "operator-unknown", found, "an operator of the catalog")
             return
+        unfit = unusable(self.subgraph, op, spec, [tensor for _, _, tensor, _ in ports])
+        if unfit:
+            # Of activations, each tensor's own findings tell once.
+            yield from (f for f in unfit if f.law not in TENSOR_LAWS)
+            return
         if not self.scheme.operators.allows(op.name):
             need = f"one of {', '.join(self.scheme.operators.allow)}"
             yield Finding("error", where, "operator-allowed", op.name, need)
@@ -199,10 +206,6 @@ class _Checker:
         weights = self.subgraph.tensors[op.input(roles["weights"])]
         b_index = op.input(roles["bias"])
         bias = self.subgraph.tensors[b_index] if b_index >= 0 else None
-        if not weights.is_constant or weights.qparams is None:
-            found = "weights are computed, or have no scale"
-            yield Finding("error", where, "constant-weights", found, "quantized constants")
-            return
         axis = spec.inputs[roles["weights"]].axis
         stored = np.moveaxis(weights.array(), axis, 0).reshape(weights.shape[axis], -1)
         yield from self._weight_law(op, where, weights, stored)
@@ -256,10 +259,6 @@ class _Checker:
         law = self._law_of(op).bias
         expected = x.qparams.scale * scales
         own = np.array(bias.qparams.scales)
-        if len(own) not in (1, len(expected)):
-            found = f"{len(own)} bias scales for {len(expected)} channels"
-            yield Finding("error", where, "bias-scale", found, "one per channel")
-            return
         off = float(np.max(np.abs(own - expected) / expected))
         if off > BIAS_SCALE_TOLERANCE:
             steps = float(np.max(np.abs(own - expected))) / y.qparams.scale
@@ -293,5 +292,7 @@ class _Checker:
 
 
 def _is(tensor: Tensor, scale: float, zero_point: int) -> bool:
+    if tensor.qparams.per_axis:
+        return False
     same = abs(tensor.qparams.scale - scale) <= 1e-3 * scale
     return bool(same and tensor.qparams.zero_point == zero_point)

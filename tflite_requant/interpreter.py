@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tflite_requant import kernels
-from tflite_requant.catalog.arithmetic import arithmetic_for
+from tflite_requant.catalog.arithmetic import Arithmetic, arithmetic_for
+from tflite_requant.catalog.delegation import profile_of
+from tflite_requant.catalog.verified import verified
+from tflite_requant.engine import Accelerator
 from tflite_requant.errors import (
     Finding,
     RequantError,
@@ -17,6 +20,7 @@ from tflite_requant.errors import (
     UsageError,
 )
 from tflite_requant.feeds import feeds_of
+from tflite_requant.kernels._refusals import refusals
 from tflite_requant.kernels._session import CONTROL, Session
 from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Operator, Subgraph
@@ -58,6 +62,8 @@ class Interpreter:
     model:      path, bytes or Model. Raises FormatError for bytes that are no TFLite file.
     arithmetic: name of an arithmetic profile. Raises UsageError for an unknown one.
     keep_state: let variables live on from run to run; by default every run starts afresh.
+    fast:       let a prepared program take over when a larger model is run repeatedly for its
+                outputs only; it computes the same numbers.
     unsupported: one Finding per operator without a kernel, in the main subgraph and those it calls.
     """
 
@@ -67,14 +73,17 @@ class Interpreter:
         arithmetic: str = "litert-reference",
         *,
         keep_state: bool = False,
+        fast: bool = True,
     ) -> None:
         arithmetic_for(arithmetic, "")
         self.model = _as_model(model)
         self.arithmetic = arithmetic
         self.keep_state = keep_state
         self._session = Session(self.model)
+        prepared = fast and arithmetic == "litert-reference"
+        self._accelerator = Accelerator(self.model, arithmetic) if prepared else None
         self._constants: dict[tuple[int, int], QArray] = {}
-        self._laws: dict[str, object] = {}
+        self._laws: dict[tuple[int, int], Arithmetic] = {}
         self.unsupported: list[Finding] = self._unsupported(self.model.main, None)
 
     def reset(self) -> None:
@@ -109,7 +118,11 @@ class Interpreter:
             )
         if not self.keep_state:
             self.reset()
-        found = self._execute(main, feeds, asked, on_operator)
+        found = None
+        if self._accelerator is not None and keep is None and on_operator is None:
+            found = self._accelerator.run(feeds)
+        if found is None:
+            found = self._execute(main, feeds, asked, on_operator)
         wanted = [found[i] for i in main.outputs]
         if isinstance(inputs, Mapping):
             wanted = {main.tensors[i].name: found[i] for i in main.outputs}
@@ -179,7 +192,7 @@ class Interpreter:
             _types(subgraph, op.outputs),
             _types(subgraph, op.rest.get("intermediates") or ()),
         )
-        law = self._laws.setdefault(op.name, arithmetic_for(self.arithmetic, op.name))
+        law = self._law(subgraph, op)
         attributes = self._session.attributes(op)
         found: dict[str, np.ndarray] = {}
         try:
@@ -194,6 +207,13 @@ class Interpreter:
             if f"state{position}" in found:
                 self._session.assign(subgraph.index, index, found[f"state{position}"])
         return tuple(found[kernels.output_name(i)] for i in range(len(op.outputs)))
+
+    def _law(self, subgraph: Subgraph, op: Operator) -> Arithmetic:
+        key = subgraph.index, op.index
+        if key not in self._laws:
+            profile = profile_of(self.arithmetic, subgraph, op)
+            self._laws[key] = arithmetic_for(profile, op.name)
+        return self._laws[key]
 
     def _caller(self, on_operator: Observer | None):
         def call(index: int, arguments: Iterable[np.ndarray]) -> list[np.ndarray]:
@@ -211,10 +231,14 @@ class Interpreter:
         operators = subgraph.operators if asked is None else _needed(subgraph, asked)
         findings = []
         for op in operators:
-            reason = _why_unsupported(subgraph, op)
+            reason = _why_unsupported(subgraph, op) or _why_unverified(
+                self.arithmetic, subgraph, op
+            )
             if reason:
                 hint = "runs in LiteRT only; ask for tensors that do not need it"
                 findings.append(Finding("error", subgraph.label(op), "kernel", reason, "", hint))
+            else:
+                findings += refusals(self.arithmetic, subgraph, op)
             for called in self._session.called(op):
                 if called not in seen:
                     findings += self._unsupported(
@@ -259,6 +283,18 @@ def _why_unsupported(subgraph: Subgraph, op: Operator) -> str:
         tensor = subgraph.tensors[t] if t >= 0 else None
         if tensor and tensor.dtype in kernels.QUANTIZED and tensor.qparams is None:
             return f"{tensor.label()} has no scale"
+    return ""
+
+
+def _why_unverified(arithmetic: str, subgraph: Subgraph, op: Operator) -> str:
+    """Why a kernel's result is not known to be the profile's."""
+    if op.name in CONTROL:
+        return ""
+    leading = op.input(kernels.KERNELS[op.name].position)
+    dtype = subgraph.tensors[leading].dtype if leading >= 0 else "nothing"
+    for profile in (arithmetic, profile_of(arithmetic, subgraph, op)):
+        if not verified(profile, op.name, dtype):
+            return f"{op.name} on {dtype} was not compared with LiteRT under {profile}"
     return ""
 
 

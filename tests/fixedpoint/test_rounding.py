@@ -46,6 +46,8 @@ def test_shifts(value, bits):
     ratio = Fraction(value, 2**bits)
     assert int(rounding.shift_half_away(value, bits)) == half_away(ratio)
     assert int(rounding.shift_half_up(value, bits)) == half_up(ratio)
+    assert int(rounding.shift_half_even(value, bits)) == half_even(ratio)
+    assert int(rounding.shift_down(value, bits)) == math.floor(ratio)
 
 
 def test_shifts_of_all_small_integers_by_a_vector_of_counts():
@@ -53,10 +55,12 @@ def test_shifts_of_all_small_integers_by_a_vector_of_counts():
     bits = np.arange(0, 9)
     away = rounding.shift_half_away(values, bits)
     up = rounding.shift_half_up(values, bits)
+    even = rounding.shift_half_even(values, bits)
     for i, value in enumerate(range(-128, 128)):
         for j in range(9):
             assert away[i, j] == half_away(Fraction(value, 2**j))
             assert up[i, j] == half_up(Fraction(value, 2**j))
+            assert even[i, j] == half_even(Fraction(value, 2**j))
 
 
 @given(value=st.integers(-(2**40), 2**40), divisor=st.integers(1, 2**20))

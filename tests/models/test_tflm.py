@@ -51,7 +51,7 @@ def check(source, folder):
         inputs = list(random_inputs(result))
         np.save(stem.with_suffix(".npy"), inputs[0])
         stems.append(str(stem))
-        expected.append(Interpreter(result).run(inputs)[0])
+        expected.append(Interpreter(result, "tflm").run(inputs)[0])
     command = [sys.executable, "-c", CHILD, *stems]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-600:]

@@ -15,6 +15,11 @@ SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "scheme.schema.json"
 FILES = {
     "name-alone": ("", ""),
     "bits": ("[bias]\nbits = 20", ""),
+    "arithmetic": ('arithmetic = "shift-half-even"', ""),
+    "arithmetic-unknown": (
+        'arithmetic = "fast"',
+        "arithmetic = 'fast'; need one of 'litert-reference', ",
+    ),
     "zero-point-any": ('[activations]\nzero_point = "any"', ""),
     "override": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"', ""),
     "override-weights": (

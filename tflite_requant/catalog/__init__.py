@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from tflite_requant.catalog import (
     activation,
@@ -24,7 +25,9 @@ from tflite_requant.catalog import (
 from tflite_requant.catalog.laws import LAWS
 from tflite_requant.catalog.spec import FEATURES, Feature, Law, Operand, OpSpec
 from tflite_requant.catalog.versions import min_runtime_version, runtime_of
-from tflite_requant.model import Operator
+
+if TYPE_CHECKING:  # schemes read profiles here, and schemes must not wait for NumPy
+    from tflite_requant.model import Operator
 
 __all__ = [
     "FEATURES",

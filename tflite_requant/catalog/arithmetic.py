@@ -8,6 +8,12 @@ formed and which rounding turns the accumulator into an output. The roundings, b
   single     one rounding of the whole product, ties up
   int64      48-bit accumulators: 16-bit multiplier, one rounding, ties up
   real       float64 product of accumulator and scales, ties away from zero
+  float32-half-even      float32 product of accumulator and scales, ties to even
+  shift-half-up, shift-half-even, shift-half-away, shift-truncate
+                         a shift and nothing else: ties up, to even, away; bits dropped
+  double-up-8-channels   "double-up" in the first 8 * (C // 8) channels, "double" in the rest
+  double-up-16-channels  the same with 16
+  double-up-16-elements  the same with 16 elements of the flat output instead of channels
 """
 
 from __future__ import annotations
@@ -16,7 +22,9 @@ from dataclasses import dataclass, replace
 
 from tflite_requant.errors import UsageError
 
-ROUNDINGS = ("double", "double-up", "single", "int64", "real")
+ROUNDINGS = ("double", "double-up", "single", "int64", "real", "float32-half-even",
+             "double-up-8-channels", "double-up-16-channels", "double-up-16-elements",
+             "shift-half-up", "shift-half-even", "shift-half-away", "shift-truncate")  # fmt: skip
 PRECISIONS = ("float64", "float32", "float32-throughout")
 
 
@@ -40,7 +48,13 @@ class Arithmetic:
 
     per_tensor, per_axis: activation type -> Rescaling, by whether the weights' scales are per axis;
                           `default` holds for what they do not name.
-    wide:      what an operator with 64-bit accumulators uses instead of `rounding`, or None.
+    wide:      what an operator with 64-bit accumulators, and QUANTIZE of more than 8 bits, uses
+               instead: a rounding or a whole law.
+    grouped:   the rounding of a convolution in groups, where it is another one.
+    own:       activation type -> name of the operator's own law, where it is no mere rescaling;
+               the operator's kernel knows these names, "" is the reference kernel's.
+    bounds:    how real bounds of activations come to the grid: "half-away" rounds the quotient,
+               ties away from zero; "half-even" rounds quotient plus zero point, ties to even.
     """
 
     profile: str
@@ -48,12 +62,24 @@ class Arithmetic:
     default: Rescaling = Rescaling()
     per_tensor: tuple[tuple[str, Rescaling], ...] = ()
     per_axis: tuple[tuple[str, Rescaling], ...] = ()
-    wide: str | None = None
+    wide: str | Rescaling | None = None
+    grouped: str | None = None
+    own: tuple[tuple[str, str], ...] = ()
+    bounds: str = "half-away"
 
-    def rescaling(self, dtype: str, per_axis: bool = False, wide: bool = False) -> Rescaling:
+    def rescaling(
+        self, dtype: str, per_axis: bool = False, wide: bool = False, grouped: bool = False
+    ) -> Rescaling:
         """The law for an activation type."""
         found = dict(self.per_axis if per_axis else self.per_tensor).get(str(dtype), self.default)
-        return replace(found, rounding=self.wide) if wide and self.wide else found
+        if wide and self.wide:
+            whole = isinstance(self.wide, Rescaling)
+            return self.wide if whole else replace(found, rounding=self.wide)
+        return replace(found, rounding=self.grouped) if grouped and self.grouped else found
+
+    def law(self, dtype: str) -> str:
+        """The name of the operator's own law for an activation type; "" is the reference's."""
+        return dict(self.own).get(str(dtype), "")
 
 
 SINGLE_PRECISION = Rescaling(scale_product="float32")
@@ -78,7 +104,143 @@ LITERT_REFERENCE = (
     Arithmetic("", "UNIDIRECTIONAL_SEQUENCE_LSTM", default=SINGLE_THROUGHOUT),
 )
 
-PROFILES: dict[str, tuple[Arithmetic, ...]] = {"litert-reference": LITERT_REFERENCE}
+# x86 builds of LiteRT's optimized kernels work in vector blocks: what is left over behind the last
+# whole block is rounded by scalar code, which is the reference's.
+UP = Rescaling(rounding="double-up")
+UP_SINGLE = Rescaling("float32", "double-up")
+UP_8_CHANNELS = Rescaling(rounding="double-up-8-channels")
+UP_16_ELEMENTS = Rescaling(rounding="double-up-16-elements")
+BLOCKS_OF_8 = (("uint8", "blocks-of-8"), ("int8", "blocks-of-8"), ("int16", "blocks-of-8"))
+
+LITERT_OPTIMIZED = (
+    Arithmetic("", "CONV_2D", default=UP, per_tensor=(("uint8", UP_SINGLE),), wide="int64",
+               grouped="double"),
+    Arithmetic("", "DEPTHWISE_CONV_2D", default=UP_8_CHANNELS,
+               per_tensor=(("uint8", SINGLE_PRECISION),), wide="int64"),
+    Arithmetic("", "TRANSPOSE_CONV", default=UP_8_CHANNELS,
+               per_tensor=(("uint8", Rescaling("float32", "double-up-16-elements")),),
+               wide="int64"),
+    Arithmetic("", "FULLY_CONNECTED", default=UP, wide=REAL, per_tensor=(
+        ("uint8", UP_SINGLE), ("int8", UP_SINGLE), ("int16", UP_SINGLE))),
+    Arithmetic("", "ADD", own=(("uint8", "blocks-of-8"), ("int8", "blocks-of-16"),
+                               ("int16", "blocks-of-16-unless-broadcast"))),
+    Arithmetic("", "MUL", default=SINGLE_THROUGHOUT,
+               own=(("uint8", "blocks-of-8"), ("int8", "blocks-of-16"))),
+    Arithmetic("", "MEAN", own=(("uint8", "one-product"), ("int8", "one-product"))),
+    Arithmetic("", "SUM", own=(("uint8", "float32"), ("int8", "float32"))),
+    Arithmetic("", "SOFTMAX", own=(("uint8", "float32-table"), ("int8", "float32-table"))),
+    Arithmetic("", "LOG_SOFTMAX", own=(("uint8", "float32-table"), ("int8", "float32-table"))),
+    Arithmetic("", "LOGISTIC", own=(("int16", "fixed-point"),)),
+    Arithmetic("", "TANH", own=(("int16", "fixed-point"),)),
+    Arithmetic("", "RESIZE_BILINEAR", own=(("uint8", "row-major-sum"),)),
+    Arithmetic("", "QUANTIZE", wide="double", own=BLOCKS_OF_8, per_tensor=(
+        ("uint8", UP_16_ELEMENTS), ("int8", UP_16_ELEMENTS))),
+    Arithmetic("", "DEQUANTIZE", own=BLOCKS_OF_8),
+    *(r for r in LITERT_REFERENCE if r.operator in (
+        "BATCH_MATMUL", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
+        "PRELU", "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")),
+)  # fmt: skip
+
+# Nodes that XNNPACK takes on x86; all others run as in PROFILES["litert-optimized"].
+REAL32 = Rescaling("float32-throughout", "float32-half-even")
+EIGHT_BIT_FLOAT32 = (("uint8", "float32"), ("int8", "float32"))
+
+LITERT_XNNPACK = (
+    *(Arithmetic("", operator, default=REAL32, bounds="half-even") for operator in (
+        "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL",
+        "MUL")),
+    *(Arithmetic("", operator, bounds="half-even", own=(
+        ("uint8", "integer-ratios"), ("int8", "integer-ratios"))) for operator in ("ADD", "SUB")),
+    Arithmetic("", "MAX_POOL_2D", bounds="half-even"),
+    Arithmetic("", "MEAN", own=EIGHT_BIT_FLOAT32),
+    Arithmetic("", "SUM", own=(("uint8", "half-even"), ("int8", "half-even"))),
+    *(Arithmetic("", operator, own=(("uint8", "half-even"), ("int8", "half-even")))
+      for operator in ("LOGISTIC", "TANH", "ELU")),
+    Arithmetic("", "LEAKY_RELU", own=(("uint8", "ratios-of-256"), ("int8", "ratios-of-256"))),
+    Arithmetic("", "RESIZE_BILINEAR", own=(("uint8", "11-bit"), ("int8", "11-bit"))),
+    Arithmetic("", "QUANTIZE", own=(("uint8", "half-even"), ("int8", "half-even"))),
+)  # fmt: skip
+
+# TFLite Micro rounds twice everywhere, also in FULLY_CONNECTED; some kernels are its own.
+MICRO_OWN = {
+    "ADD": (("int16", "general"),),
+    "RELU6": (("int8", "input-grid"), ("int16", "input-grid")),
+    "LOGISTIC": (("int8", "fixed-point-32"),),
+    "TANH": (("int8", "fixed-point-32"),),
+    "SOFTMAX": (("int16", "float32-tables"),),
+    "TRANSPOSE_CONV": (("int8", "unclamped"), ("int16", "unclamped")),
+    "RESIZE_NEAREST_NEIGHBOR": (("int8", "corners-only"), ("int16", "corners-only")),
+}
+INTEGER_PRODUCT = (("uint8", SINGLE_PRECISION), ("int8", SINGLE_PRECISION),
+                   ("int16", SINGLE_PRECISION))  # fmt: skip
+
+TFLM = (
+    *(r for r in LITERT_REFERENCE if r.operator not in ("FULLY_CONNECTED", "MUL", *MICRO_OWN)),
+    Arithmetic("", "SUB", default=SINGLE_THROUGHOUT, own=(("int16", "general"),)),
+    Arithmetic("", "FULLY_CONNECTED", per_tensor=INTEGER_PRODUCT, wide="int64",
+               own=(("int16", "narrow-without-bias"),)),
+    *(Arithmetic("", operator, own=own, wide="int64" if operator == "TRANSPOSE_CONV" else None)
+      for operator, own in MICRO_OWN.items()),
+)  # fmt: skip
+
+# Operators that multiply an accumulator by a product of scales; all others are copies, tables or
+# functions with constants of their own.
+RESCALING = (
+    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "ADD",
+    "SUB", "MUL", "SQUARED_DIFFERENCE", "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1",
+    "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ABS", "QUANTIZE", "SVDF",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM", "EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER",
+    "GREATER_EQUAL",
+)  # fmt: skip
+# These rescale by multipliers that they compute themselves.
+RESCALING_INSIDE = ("L2_NORMALIZATION", "RSQRT", "SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX")
+
+
+def _rounded(records: tuple[Arithmetic, ...], rounding: str) -> tuple[Arithmetic, ...]:
+    """The records, and those of operators they leave out, with every double rounding replaced."""
+    named = {record.operator: record for record in records}
+
+    def law(found: Rescaling) -> Rescaling:
+        return replace(found, rounding=rounding) if found.rounding == "double" else found
+
+    def laws(found: tuple[tuple[str, Rescaling], ...]) -> tuple[tuple[str, Rescaling], ...]:
+        return tuple((dtype, law(one)) for dtype, one in found)
+
+    every = [named.get(o, Arithmetic("", o)) for o in (*RESCALING, *RESCALING_INSIDE)]
+    rest = [record for record in records if record not in every]
+    return (*rest, *(replace(r, default=law(r.default), per_tensor=laws(r.per_tensor),
+                             per_axis=laws(r.per_axis)) for r in every))  # fmt: skip
+
+
+def _shifted(rounding: str) -> tuple[Arithmetic, ...]:
+    """Hardware whose output stage is a shift: one rounding, no multiplier."""
+    law = Rescaling(rounding=rounding)
+    general = (("int16", "general"),)
+    read_right = (("int8", "signed"),)
+    own = {"ADD": general, "SUB": general, "SUM": read_right}
+    return tuple(Arithmetic("", o, default=law, own=own.get(o, ())) for o in RESCALING)
+
+
+PROFILES: dict[str, tuple[Arithmetic, ...]] = {
+    "litert-reference": LITERT_REFERENCE,
+    "litert-optimized": LITERT_OPTIMIZED,
+    "litert-xnnpack": LITERT_XNNPACK,
+    "tflm": TFLM,
+    "single-rounding": _rounded(TFLM, "single"),
+    "shift-half-up": _shifted("shift-half-up"),
+    "shift-half-even": _shifted("shift-half-even"),
+    "shift-half-away": _shifted("shift-half-away"),
+    "shift-truncate": _shifted("shift-truncate"),
+    "extended": LITERT_REFERENCE,
+}
+
+# Profiles of a delegate: where it does not take a node, another profile's arithmetic holds.
+DELEGATES = {"litert-xnnpack": "litert-optimized"}
+
+
+def profile_names() -> tuple[str, ...]:
+    """The names of all profiles, in the order of the table."""
+    return tuple(PROFILES)
 
 
 def arithmetic_for(profile: str, operator: str) -> Arithmetic:
@@ -87,7 +249,7 @@ def arithmetic_for(profile: str, operator: str) -> Arithmetic:
     An operator that a profile does not name is computed by the record's defaults.
     """
     if profile not in PROFILES:
-        known = ", ".join(sorted(PROFILES))
+        known = ", ".join(profile_names())
         raise UsageError(f"unknown arithmetic {profile!r}; known: {known}")
     for record in PROFILES[profile]:
         if record.operator == operator:

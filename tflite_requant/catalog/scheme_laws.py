@@ -67,6 +67,18 @@ LAWS = (
         "The scheme, [operators] allow",
     ),
     Law(
+        "mixed-types",
+        "The operands and outputs of one operator are of one 8-bit type. Runtimes have no kernel "
+        "for int8 beside uint8; only the arithmetic profile \"extended\" computes them.",
+        "TFLite 8-bit quantization specification; the arithmetic profiles of this package",
+    ),
+    Law(
+        "power-of-two",
+        "An arithmetic profile that only shifts needs powers of two wherever an accumulator is "
+        "multiplied.",
+        "The arithmetic profiles of this package",
+    ),
+    Law(
         "constant-weights",
         "Weights are constants with a scale; computed weights have no data to requantize.",
         "This package",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tflite_requant.fixedpoint.power_of_two import SHIFT_RESCALES
 from tflite_requant.fixedpoint.ranges import real_to_int32
 from tflite_requant.fixedpoint.rounding import round_half_away, shift_half_away, shift_half_up
 
@@ -92,11 +93,46 @@ def rescale_real(values: np.ndarray, real: np.ndarray | float) -> np.ndarray:
     return real_to_int32(round_half_away(product)).astype(np.int64)
 
 
+def rescale_in_blocks(size: int, flat: bool) -> Callable[..., np.ndarray]:
+    """As vector code rounds: "double-up" in whole blocks of `size`, "double" in what is left over.
+
+    Blocks are of channels (the last axis), or of the elements of the whole array if `flat`.
+    """
+
+    def rescale_blocks(values, multiplier, shift) -> np.ndarray:
+        values, multiplier, shift = np.asarray(values), np.asarray(multiplier), np.asarray(shift)
+        shape = values.shape
+        if flat:
+            values, multiplier, shift = (
+                v if v.ndim == 0 else np.broadcast_to(v, shape).reshape(-1)
+                for v in (values, multiplier, shift)
+            )
+        count = values.shape[-1]
+        out = np.empty(values.shape, np.int64)
+        ends = (0, count // size * size, count)
+        for function, first, last in zip(
+            (rescale_double_up, rescale_double), ends[:2], ends[1:], strict=True
+        ):
+            at = slice(first, last)
+            part, m, e = (
+                v[..., at] if v.ndim and v.shape[-1] == count else v
+                for v in (values, multiplier, shift)
+            )
+            out[..., at] = function(part, m, e)
+        return out.reshape(shape)
+
+    return rescale_blocks
+
+
 INTEGER_RESCALES: dict[str, Callable[..., np.ndarray]] = {
     "double": rescale_double,
     "double-up": rescale_double_up,
+    "double-up-8-channels": rescale_in_blocks(8, flat=False),
+    "double-up-16-channels": rescale_in_blocks(16, flat=False),
+    "double-up-16-elements": rescale_in_blocks(16, flat=True),
     "single": rescale_single,
     "int64": rescale_int64,
+    **SHIFT_RESCALES,
 }
 
 

@@ -47,6 +47,21 @@ def shift_half_up(values: np.ndarray, bits: np.ndarray | int) -> np.ndarray:
     return (values + half) >> bits
 
 
+def shift_half_even(values: np.ndarray, bits: np.ndarray | int) -> np.ndarray:
+    """values / 2**bits, nearest integer, ties to even; int64."""
+    values = np.asarray(values, np.int64)
+    bits = np.asarray(bits, np.int64)
+    # Half of the last kept bit, less one where that bit is 0: ties then stay below it.
+    odd = (values >> bits) & 1
+    almost_half = ((np.int64(1) << bits) >> 1) - (bits > 0) + odd * (bits > 0)
+    return (values + almost_half) >> bits
+
+
+def shift_down(values: np.ndarray, bits: np.ndarray | int) -> np.ndarray:
+    """values / 2**bits with the bits dropped, that is, towards minus infinity; int64."""
+    return np.asarray(values, np.int64) >> np.asarray(bits, np.int64)
+
+
 def divide_half_away(values: np.ndarray, divisor: np.ndarray | int) -> np.ndarray:
     """values / divisor, nearest integer, ties away from zero; int64. divisor: positive integers.
 

@@ -26,21 +26,34 @@ def on_grid(real: float, output: OutputType) -> int:
     return int(output.qparams.zero_point) + int(round_half_away(np.float32(quotient)))
 
 
-def bounds(activation: str, output: OutputType) -> tuple[int, int]:
-    """(smallest, largest) integer that the fused activation leaves of the output's type."""
+def on_grid_half_even(real: float, output: OutputType) -> int:
+    """round(real / scale + zero_point), quotient and sum in float32, ties to even."""
+    quotient = np.float32(real) / np.float32(output.qparams.scale)
+    low, high = limits(output.numpy)
+    return int(np.rint(np.clip(quotient + np.float32(output.qparams.zero_point), low, high)))
+
+
+def bounds(activation: str, output: OutputType, rule: str = "half-away") -> tuple[int, int]:
+    """(smallest, largest) integer that the fused activation leaves of the output's type.
+
+    rule: how a profile brings real bounds to the grid, "half-away" or "half-even".
+    """
     low, high = limits(output.numpy)
     if activation not in REAL_BOUNDS:
         return low, high
+    place = on_grid_half_even if rule == "half-even" else on_grid
     real_low, real_high = REAL_BOUNDS[activation]
-    low = max(low, on_grid(real_low, output))
+    low = max(low, place(real_low, output))
     if real_high is not None:
-        high = min(high, on_grid(real_high, output))
+        high = min(high, place(real_high, output))
     return low, high
 
 
-def clamp(values: np.ndarray, attributes: Attributes, output: OutputType) -> np.ndarray:
+def clamp(
+    values: np.ndarray, attributes: Attributes, output: OutputType, rule: str = "half-away"
+) -> np.ndarray:
     """Integers clamped by the fused activation, in the output's dtype. The upper bound wins."""
-    low, high = bounds(fused(attributes), output)
+    low, high = bounds(fused(attributes), output, rule)
     return np.minimum(np.maximum(values, low), high).astype(output.numpy)
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.catalog.arithmetic import Arithmetic, Rescaling
 from tflite_requant.fixedpoint.lut import through_table
 from tflite_requant.fixedpoint.ranges import limits, wrap32
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.kernels import _activation
 from tflite_requant.kernels._accumulate import zero_point
-from tflite_requant.kernels._rescale import rescale
+from tflite_requant.kernels._addition_blocks import lifted_in_blocks, wrapped_in_blocks
+from tflite_requant.kernels._addition_ratios import ratio_stages
+from tflite_requant.kernels._rescale import effective_scale, rescale
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray, Stage
 
 
@@ -29,7 +32,8 @@ def add_stages(
     first, second, output = operands.inputs[0], operands.inputs[1], operands.output
     kind = output.numpy.kind
     if output.dtype in ("int8", "uint8", "int16") and output.qparams is not None:
-        shifts = _power_of_two_shifts(operands, attributes)
+        own = arithmetic.law(output.dtype)
+        shifts = None if own == "general" else _power_of_two_shifts(operands, attributes)
         if shifts is None:
             yield from _general(first, second, output, attributes, arithmetic, sign)
         else:
@@ -56,6 +60,7 @@ def integer_bounds(dtype: np.dtype, attributes: Attributes) -> tuple[int, int]:
 
 
 def _general(first, second, output, attributes, arithmetic, sign) -> Iterator[Stage]:
+    own = arithmetic.law(output.dtype)
     bits = 15 if output.dtype == "int16" else 20
     common = 2.0 * max(first.scale, second.scale)
     real = common / ((1 << bits) * float(np.float32(output.qparams.scale)))
@@ -64,9 +69,17 @@ def _general(first, second, output, attributes, arithmetic, sign) -> Iterator[St
             f"output scale {output.qparams.scale} is too small for input scales {first.scale} and "
             f"{second.scale}: LiteRT aborts"
         )
+    if own == "integer-ratios":
+        yield from ratio_stages(first, second, output, attributes, arithmetic.bounds, sign)
+        return
     law = arithmetic.rescaling(output.dtype)
-    left = _on_common_grid(first, bits, common, law.rounding)
-    right = _on_common_grid(second, bits, common, law.rounding)
+    if law.scale_product == "float32-throughout":
+        real = float(np.float32(real))  # only powers of two lie between the quotient and this
+    plain = partial(_on_common_grid, bits=bits, common=common, law=law)
+    if own not in ("", "general"):
+        left, right = lifted_in_blocks(first, second, bits, common, own, plain)
+    else:
+        left, right = plain(first), plain(second)
     yield "left", left
     yield "right", right
     total = wrap32(left + sign * right)
@@ -74,14 +87,16 @@ def _general(first, second, output, attributes, arithmetic, sign) -> Iterator[St
     rescaled = rescale(total, real, law.rounding)
     yield "rescaled", rescaled
     shifted = rescaled + output.qparams.zero_point
+    if own and output.numpy.itemsize == 1:
+        shifted = wrapped_in_blocks(shifted, first.shape, second.shape, own)
     yield "output", _activation.clamp(shifted, attributes, output)
 
 
-def _on_common_grid(operand: QArray, bits: int, common: float, rounding: str) -> np.ndarray:
-    zero, ratio = zero_point(operand), operand.scale / common
+def _on_common_grid(operand: QArray, bits: int, common: float, law: Rescaling) -> np.ndarray:
+    zero, ratio = zero_point(operand), effective_scale(operand.scale, 1.0, common, law)
 
     def lift(values: np.ndarray) -> np.ndarray:
-        return rescale((values.astype(np.int64) - zero) << bits, ratio, rounding)
+        return rescale((values.astype(np.int64) - zero) << bits, ratio, law.rounding)
 
     if operand.dtype.itemsize == 1:
         return through_table(operand.integers, lift)

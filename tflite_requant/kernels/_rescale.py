@@ -10,6 +10,8 @@ from tflite_requant.fixedpoint.multiplier import (
     quantize_multiplier,
     rescale_real,
 )
+from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
+from tflite_requant.kernels._types import KernelError
 
 
 def effective_scale(
@@ -32,8 +34,22 @@ def rescale(values: np.ndarray, real: np.ndarray | float, rounding: str) -> np.n
     """values * real, rounded by name; int64. real: float64, scalar or along the last axis."""
     if rounding == "real":
         return rescale_real(values, real)
+    if rounding == "float32-half-even":
+        product = np.asarray(values).astype(np.float32) * np.asarray(real).astype(np.float32)
+        return np.rint(product).astype(np.int64)
+    if rounding in SHIFTS:
+        _need_powers_of_two(np.atleast_1d(real), rounding)
     multiplier, shift = quantize_multiplier(real)
     return INTEGER_RESCALES[rounding](values, multiplier, shift)
+
+
+def _need_powers_of_two(real: np.ndarray, rounding: str) -> None:
+    exact = is_power_of_two(real)
+    if not exact.all():
+        channel = int(np.flatnonzero(~exact)[0])
+        where = f" of channel {channel}" if real.size > 1 else ""
+        found = float(real[channel])
+        raise KernelError(f"multiplier {found!r}{where} is no power of two: {rounding} only shifts")
 
 
 def rescale_by_scales(

@@ -15,16 +15,20 @@ from tflite_requant.kernels._types import OutputType, QArray
 Function32 = Callable[[np.ndarray], np.ndarray]
 
 
-def table_8bit(data: QArray, output: OutputType, function: Function32) -> np.ndarray:
+def table_8bit(
+    data: QArray, output: OutputType, function: Function32, rule: str = ""
+) -> np.ndarray:
     """The 256 output integers for the input integers ascending; all steps in float32.
 
-    round(function(s * (q - z)) * (1 / s_out)) + z_out, ties away, added in float32, clipped.
+    round(function(s * (q - z)) * (1 / s_out)) + z_out, ties away, added in float32, clipped; by
+    the rule "half-even" the sum is rounded instead, ties to even.
     """
     one = np.float32
     real = one(data.scale) * (every(data.dtype) - zero_point(data)).astype(np.float32)
     with np.errstate(all="ignore"):
-        scaled = round_half_away(function(real) * (one(1) / one(output.qparams.scale)))
-        shifted = scaled + one(output.qparams.zero_point)
+        scaled = function(real) * (one(1) / one(output.qparams.scale))
+        zero = one(output.qparams.zero_point)
+        shifted = np.rint(scaled + zero) if rule == "half-even" else round_half_away(scaled) + zero
     low, high = limits(output.numpy)
     return np.clip(real_to_int32(shifted), low, high).astype(output.numpy)
 
@@ -41,8 +45,11 @@ def table_16bit(data: QArray, output: OutputType, function: Function32) -> np.nd
         return interpolation_table(function, ends(data.scale, zero_point(data)), out, np.float32)
 
 
-def through(data: QArray, output: OutputType, function: Function32) -> np.ndarray:
-    """function on the operand's real values, on the output's grid, in its dtype."""
+def through(data: QArray, output: OutputType, function: Function32, rule: str = "") -> np.ndarray:
+    """function on the operand's real values, on the output's grid, in its dtype.
+
+    rule: how 8-bit results are rounded; see `table_8bit`.
+    """
     if data.dtype == np.int16:
         return interpolate(data.integers, table_16bit(data, output, function)).astype(np.int16)
-    return apply_table(data.integers, table_8bit(data, output, function))
+    return apply_table(data.integers, table_8bit(data, output, function, rule))

@@ -22,15 +22,17 @@ def weighted_stages(
     attributes: Attributes,
     arithmetic: Arithmetic,
     wide: bool,
+    grouped: bool = False,
 ) -> Iterator[Stage]:
     """accumulator = products + bias; rescaled by s_data * s_weights / s_output; output clamped.
 
-    products: integers, output channels last; wide: accumulate in 64 bits instead of 32.
+    products: integers, output channels last; wide: accumulate in 64 bits instead of 32;
+    grouped: this is a convolution in groups.
     """
     accumulator = add_bias(products, bias, wide)
     yield "accumulator", accumulator
-    law = arithmetic.rescaling(output.dtype, weights.qparams.per_axis, wide)
+    law = arithmetic.rescaling(output.dtype, weights.qparams.per_axis, wide, grouped)
     rescaled = rescale_by_scales(accumulator, data.scale, weights.scale, output.qparams.scale, law)
     yield "rescaled", rescaled
     shifted = rescaled + output.qparams.zero_point
-    yield "output", _activation.clamp(shifted, attributes, output)
+    yield "output", _activation.clamp(shifted, attributes, output, arithmetic.bounds)

@@ -32,6 +32,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         attributes,
         arithmetic,
         wide,
+        grouped=filters.shape[3] != data.shape[3],
     )
 
 

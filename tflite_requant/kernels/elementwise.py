@@ -65,7 +65,8 @@ def logarithm(
 
 
 def elu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    yield from _function(operands, lambda x: np.where(x < 0, expm132(x), x))
+    rule = arithmetic.law(operands.output.dtype)
+    yield from _function(operands, lambda x: np.where(x < 0, expm132(x), x), rule)
 
 
 def gelu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
@@ -122,10 +123,12 @@ def _need_at_least_zero(centred: np.ndarray) -> None:
         raise KernelError("the root of a negative number: LiteRT refuses")
 
 
-def _function(operands: Operands, function) -> Iterator[Stage]:
+def _function(operands: Operands, function, rule: str = "") -> Iterator[Stage]:
     data = operands.input(0)
-    real = data.dtype.kind == "f"
-    yield "output", function(data.integers) if real else through(data, operands.output, function)
+    if data.dtype.kind == "f":
+        yield "output", function(data.integers)
+    else:
+        yield "output", through(data, operands.output, function, rule)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:

@@ -20,12 +20,20 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     if attributes.get("weights_format", "DEFAULT") != "DEFAULT":
         raise KernelError(f"weights format {attributes['weights_format']}; DEFAULT is supported")
     wide = is_wide(bias)
+    if arithmetic.law(operands.output.dtype) != "narrow-without-bias":
+        wide = wide or _declared_wide(data, bias, attributes)
     matrix = (filters.integers.astype(np.int32) - zero_point(filters)).T
     rows = centred32(data).reshape(-1, matrix.shape[0])
     products = gemm(rows, matrix, reach(data)).reshape(_shape(data, matrix.shape[1], attributes))
     yield from weighted_stages(
         products, data, filters, bias, operands.output, attributes, arithmetic, wide
     )
+
+
+def _declared_wide(data, bias, attributes: Attributes) -> bool:
+    """Without a bias the option says how wide int16 data accumulate."""
+    declared = attributes.get("quantized_bias_type") == "INT64"
+    return bias is None and data.dtype == np.int16 and declared
 
 
 def _shape(data, count: int, attributes) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ import numpy as np
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint.lut import through_table
 from tflite_requant.fixedpoint.ranges import saturate
-from tflite_requant.kernels._accumulate import zero_point
+from tflite_requant.kernels._accumulate import centred32, zero_point
+from tflite_requant.kernels._quantize_real import by_ratio
 from tflite_requant.kernels._rescale import rescale_by_scales
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
@@ -21,6 +22,11 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         yield "output", np.where(data.integers > 0, data.integers, data.integers * alpha)
         return
     law, out_scale = arithmetic.rescaling(output.dtype), output.qparams.scale
+    if arithmetic.law(output.dtype) == "ratios-of-256":
+        ratio = np.float32(data.scale) / np.float32(out_scale)
+        centred = centred32(data)
+        yield "output", by_ratio(centred, np.where(centred > 0, ratio, ratio * alpha), output)
+        return
 
     def convert(values: np.ndarray) -> np.ndarray:
         centred = values.astype(np.int64) - zero_point(data)

@@ -12,13 +12,14 @@ import numpy as np
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
 from tflite_requant.fixedpoint.multiplier import (
+    INTEGER_RESCALES,
     doubling_high_mul,
     quantize_multiplier,
-    rescale_double,
 )
 from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.fixedpoint.transcendental import exp32, log32
+from tflite_requant.kernels import _softmax_real
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels.softmax import INPUT_BITS, SUM_BITS, exponentials
 
@@ -31,6 +32,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     if data.dtype.kind == "f":
         yield "output", _real(data.integers, top)
         return
+    if arithmetic.law(output.dtype) == "float32-table":
+        yield from _softmax_real.log_softmax(data, output)
+        return
     multiplier, shift, lowest = _scaling(data.scale)
     difference = data.integers.astype(np.int64) - top
     table, counted = exponentials(multiplier, shift, lowest)
@@ -39,7 +43,8 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     logarithm = gemmlowp.log_at_least_one(exps.sum(axis=-1, keepdims=True), SUM_BITS, INPUT_BITS)
     yield "log_sum", logarithm
     back, back_shift = quantize_multiplier(2.0 ** (31 - shift) / multiplier)
-    deepest = np.maximum(lowest - 1, rescale_double(logarithm - 2**31, back, back_shift))
+    rescale = INTEGER_RESCALES[arithmetic.rescaling(output.dtype).rounding]
+    deepest = np.maximum(lowest - 1, rescale(logarithm - 2**31, back, back_shift))
     low, high = limits(output.numpy)
     scaled = doubling_high_mul(np.where(difference > deepest, difference, 0) << shift, multiplier)
     result = shift_half_away(scaled - logarithm, 31 - INPUT_BITS - OUTPUT_BITS) + high

@@ -26,4 +26,5 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     if real:
         yield "output", _activation.clamp_real(best, attributes)
         return
-    yield "output", _activation.clamp(best.astype(np.int32), attributes, output)
+    clamped = _activation.clamp(best.astype(np.int32), attributes, output, arithmetic.bounds)
+    yield "output", clamped

@@ -10,7 +10,7 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint.multiplier import INTEGER_RESCALES, quantize_multiplier
 from tflite_requant.fixedpoint.ranges import wrap32
 from tflite_requant.fixedpoint.rounding import divide_truncated
-from tflite_requant.kernels import _activation
+from tflite_requant.kernels import _activation, _reduce_real
 from tflite_requant.kernels._accumulate import zero_point
 from tflite_requant.kernels._reduce import count, keep_dims, reduced_axes
 from tflite_requant.kernels._types import Attributes, Operands, Stage
@@ -27,6 +27,15 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     total = data.integers.astype(np.int64).sum(axis=axes, keepdims=keep)
     if data.qparams is None or data.dtype.itemsize > 2:
         yield "output", np.asarray(divide_truncated(total, n)).astype(data.dtype)
+        return
+    own = arithmetic.law(output.dtype)
+    if own == "one-product" and keep and data.integers.ndim == 4 and axes == (1, 2):
+        shifted = _reduce_real.one_product(total, data, output, n)
+        yield "output", _activation.clamp(shifted, {}, output)
+        return
+    if own == "float32":
+        shifted = _reduce_real.half_even(np.asarray(total), data, output, n, n)
+        yield "output", _activation.clamp(shifted, {}, output)
         return
     accumulator = wrap32(np.asarray(total - n * zero_point(data)))
     yield "accumulator", accumulator

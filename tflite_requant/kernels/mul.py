@@ -10,8 +10,11 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels import _activation
 from tflite_requant.kernels._accumulate import centred32
 from tflite_requant.kernels._addition import integer_bounds
+from tflite_requant.kernels._mul_blocks import shifted_in_blocks
 from tflite_requant.kernels._rescale import rescale_by_scales
 from tflite_requant.kernels._types import Attributes, Operands, Stage
+
+BLOCKS = {"blocks-of-8": 8, "blocks-of-16": 16}
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
@@ -29,5 +32,10 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     law = arithmetic.rescaling(output.dtype)
     rescaled = rescale_by_scales(accumulator, first.scale, second.scale, output.qparams.scale, law)
     yield "rescaled", rescaled
-    shifted = rescaled + output.qparams.zero_point
-    yield "output", _activation.clamp(shifted, attributes, output)
+    zero, own = output.qparams.zero_point, arithmetic.law(output.dtype)
+    if own:
+        size = BLOCKS[own]
+        shifted = shifted_in_blocks(rescaled, zero, first.shape, second.shape, size)
+    else:
+        shifted = rescaled + zero
+    yield "output", _activation.clamp(shifted, attributes, output, arithmetic.bounds)

@@ -12,10 +12,11 @@ import numpy as np
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint.lut import through_table
 from tflite_requant.fixedpoint.ranges import limits
+from tflite_requant.fixedpoint.rounding import round_half_away
 from tflite_requant.kernels._accumulate import zero_point
 from tflite_requant.kernels._activation import on_grid
 from tflite_requant.kernels._rescale import rescale_by_scales
-from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels._types import Attributes, Operands, QArray, Stage
 
 
 def relu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
@@ -23,6 +24,9 @@ def relu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> 
 
 
 def relu6(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    if arithmetic.law(operands.output.dtype) == "input-grid":
+        yield "output", _on_input_grid(operands.input(0), 6.0)
+        return
     yield from _bounded(operands, arithmetic, 0.0, 6.0)
 
 
@@ -36,6 +40,13 @@ def relu_0_to_1(
     operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> Iterator[Stage]:
     yield from _bounded(operands, arithmetic, 0.0, 1.0)
+
+
+def _on_input_grid(data: QArray, high: float) -> np.ndarray:
+    """The stored integers between those of 0 and `high`, whatever the output's grid is."""
+    zero = zero_point(data)
+    largest = zero + int(round_half_away(np.float32(high) / np.float32(data.scale)))
+    return np.clip(data.integers, zero, min(largest, limits(data.dtype)[1]))
 
 
 def _bounded(operands: Operands, arithmetic: Arithmetic, low: float, high) -> Iterator[Stage]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint.rounding import divide_truncated
+from tflite_requant.kernels import _resize_11bit
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 UNIT = 1 << 10
@@ -19,12 +20,17 @@ UNIT = 1 << 10
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data = operands.input(0).integers
+    own = arithmetic.law(str(data.dtype))
     height, width = (int(n) for n in operands.input(1).integers.reshape(-1))
+    if own == "11-bit":
+        yield "output", _resize_11bit.resized(data, height, width, attributes)
+        return
     integer = data.dtype.kind == "i"
     place = _integer_places if integer else _real_places
     y = place(data.shape[1], height, attributes)
     x = place(data.shape[2], width, attributes)
-    yield "output", _integer(data, y, x) if integer else _real(data, y, x)
+    row_major = own == "row-major-sum"
+    yield "output", _integer(data, y, x) if integer else _real(data, y, x, row_major)
 
 
 def _real_places(size: int, out: int, attributes: Attributes):
@@ -63,10 +69,13 @@ def _corners(data: np.ndarray, y, x):
             yield data[:, row][:, :, column], wy[:, None, None], wx[:, None]
 
 
-def _real(data: np.ndarray, y, x) -> np.ndarray:
+def _real(data: np.ndarray, y, x, row_major: bool) -> np.ndarray:
+    """row_major: the upper row's neighbours are summed first, weights multiplied beforehand."""
     total = None
-    for values, wy, wx in _corners(data, y, x):
-        product = values.astype(np.float32) * wy * wx
+    corners = list(_corners(data, y, x))
+    for values, wy, wx in [corners[i] for i in (0, 2, 1, 3)] if row_major else corners:
+        real = values.astype(np.float32)
+        product = real * (wy * wx) if row_major else real * wy * wx
         total = product if total is None else total + product
     if data.dtype.kind == "f":
         return total + np.float32(0)

@@ -1,4 +1,7 @@
-"""RESIZE_NEAREST_NEIGHBOR: rows and columns picked by position * (in / out) in float32."""
+"""RESIZE_NEAREST_NEIGHBOR: rows and columns picked by position * (in / out) in float32.
+
+The law "corners-only" knows no half-pixel centres: it takes them for the default.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data = operands.input(0).integers
+    if arithmetic.law(operands.output.dtype) == "corners-only":
+        attributes = {**attributes, "half_pixel_centers": False}
     height, width = (int(n) for n in operands.input(1).integers.reshape(-1))
     rows = _nearest(data.shape[1], height, attributes)
     columns = _nearest(data.shape[2], width, attributes)

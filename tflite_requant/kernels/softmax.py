@@ -16,13 +16,14 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
 from tflite_requant.fixedpoint.lut import interpolate, interpolation_table
 from tflite_requant.fixedpoint.multiplier import (
+    INTEGER_RESCALES,
     doubling_high_mul,
     quantize_multiplier,
-    rescale_double,
 )
 from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.fixedpoint.transcendental import elementwise, exp32
+from tflite_requant.kernels import _softmax_real
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, OutputType, Stage
 
 INPUT_BITS = 5
@@ -35,10 +36,13 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     if data.dtype.kind == "f":
         yield "output", _real(data.integers, np.float32(beta))
         return
+    if arithmetic.law(str(data.dtype)) == "float32-table":
+        yield from _softmax_real.softmax(data, output, beta)
+        return
     top = data.integers.max(axis=-1, keepdims=True).astype(np.int64)
     difference = data.integers.astype(np.int64) - top
     if data.dtype == np.int16:
-        yield from _stages16(difference, data.scale, beta)
+        yield from _stages16(difference, data.scale, beta, arithmetic)
     else:
         yield from _stages8(difference, data.scale, beta, output)
 
@@ -82,11 +86,13 @@ def exponentials(multiplier: int, shift: int, lowest: int) -> tuple[np.ndarray, 
     return gemmlowp.exp_on_negative(scaled, INPUT_BITS), counted
 
 
-def _stages16(difference, scale: float, beta: float) -> Iterator[Stage]:
-    product = float(np.float32(np.float32(scale) * np.float32(beta)))
+def _stages16(difference, scale: float, beta: float, arithmetic: Arithmetic) -> Iterator[Stage]:
+    micro = arithmetic.law("int16") == "float32-tables"
+    product = scale * beta if micro else float(np.float32(scale) * np.float32(beta))
     multiplier, shift = quantize_multiplier(product / (10.0 / 65535.0))
-    scaled = rescale_double(difference, multiplier, shift) + 32767
-    exp_table, reciprocal_table = _tables16()
+    rounding = arithmetic.rescaling("int16").rounding
+    scaled = INTEGER_RESCALES[rounding](difference, multiplier, shift) + 32767
+    exp_table, reciprocal_table = _tables16(np.float32 if micro else np.float64)
     exps = interpolate(np.clip(scaled, -32768, 32767), exp_table)
     yield "exp", exps
     total = exps.sum(axis=-1, keepdims=True)
@@ -101,15 +107,16 @@ def _stages16(difference, scale: float, beta: float) -> Iterator[Stage]:
 
 
 @cache
-def _tables16() -> tuple[np.ndarray, np.ndarray]:
-    """exp on [-10, 0] and 1 / (1 + x) on [0, 1], both over an output range of [-1, 1]."""
-    unit = 2.0 / 65535
-    ends = (unit * -32768, unit * 32767)
-    ten, one = 10.0 / 65535, 1.0 / 65535
-    exp_table = interpolation_table(
-        lambda x: elementwise(math.exp, x), (ten * -65535, ten * 0), ends, np.float64
-    )
-    reciprocal_table = interpolation_table(
-        lambda x: 1.0 / (1.0 + x), (one * 0, one * 65535), ends, np.float64
-    )
-    return exp_table, reciprocal_table
+def _tables16(kind: type) -> tuple[np.ndarray, np.ndarray]:
+    """exp on [-10, 0] and 1 / (1 + x) on [0, 1], both over an output range of [-1, 1].
+
+    kind: np.float64 with ends that are multiples of 1/65535, or np.float32 with whole ends.
+    """
+    if kind is np.float32:
+        ends, past, unit = (-1.0, 1.0), (-10.0, 0.0), (0.0, 1.0)
+        exp_table = interpolation_table(exp32, past, ends, kind)
+    else:
+        ends = 2.0 / 65535 * -32768, 2.0 / 65535 * 32767
+        past, unit = (10.0 / 65535 * -65535, 0.0), (0.0, 1.0 / 65535 * 65535)
+        exp_table = interpolation_table(lambda x: elementwise(math.exp, x), past, ends, kind)
+    return exp_table, interpolation_table(lambda x: kind(1) / (kind(1) + x), unit, ends, kind)

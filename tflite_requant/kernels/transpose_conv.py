@@ -12,18 +12,27 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import centred32, gemm, reach, zero_point
-from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 from tflite_requant.kernels._window import axis
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     filters, data, bias = operands.input(1), operands.input(2), operands.input(3)
+    if arithmetic.law(operands.output.dtype) == "unclamped":
+        attributes = _as_micro(data, bias, attributes)
     wide = _is_wide(data, bias, attributes)
     products = _products(data, filters, operands.input(0).integers, attributes)
     yield from weighted_stages(
         products, data, filters, bias, operands.output, attributes, arithmetic, wide
     )
+
+
+def _as_micro(data, bias, attributes: Attributes) -> Attributes:
+    """Options as TFLite Micro reads them: no fused activation, int16 with 64-bit accumulators."""
+    if data.dtype == np.int16 and bias is not None and bias.dtype != np.int64:
+        raise KernelError(f"int16 data with {bias.dtype} bias: TFLite Micro reads it as int64")
+    return {**attributes, "fused_activation_function": "NONE", "quantized_bias_type": "INT64"}
 
 
 def _is_wide(data, bias, attributes: Attributes) -> bool:

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.errors import Finding, SchemeError
 from tflite_requant.schemes.scheme import (
     ActivationLaw,
@@ -99,7 +100,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
 TOP: Mapping[str, Check] = {
     "name": _string,
     "summary": _string,
-    "arithmetic": _string,
+    "arithmetic": _one_of(*profile_names()),
 }
 OVERRIDE_SECTIONS = ("activations", "weights", "bias")
 SELECTORS: Mapping[str, Check] = {"operator": _string, "tensor": _pattern}

@@ -23,10 +23,13 @@ from .real import GROUPS as REAL
 from .recurrent import GROUPS as RECURRENT
 from .reduction import GROUPS as REDUCTION
 from .resize import GROUPS as RESIZE
+from .vector import BEYOND_REFERENCE
+from .vector import GROUPS as VECTOR
 from .weighted import GROUPS as WEIGHTED
 
 GROUPS: tuple[Group, ...] = (
     *WEIGHTED,
+    *VECTOR,
     *ELEMENTWISE,
     *POOLING,
     *ACTIVATION,
@@ -42,11 +45,13 @@ GROUPS: tuple[Group, ...] = (
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
 NAMES = [f"{group.operator}-{dtype}" for group in GROUPS for dtype in group.dtypes]
+BEYOND = [f"{group.operator}-{dtype}" for group in BEYOND_REFERENCE for dtype in group.dtypes]
 
 
 def cases(name: str) -> list[Case]:
     """The cases of one operator and element type; ten times as many in a full run."""
     operator, dtype = name.rsplit("-", 1)
-    group = next(g for g in GROUPS if g.operator == operator and dtype in g.dtypes)
+    groups = (*GROUPS, *BEYOND_REFERENCE)
+    group = next(g for g in groups if g.operator == operator and dtype in g.dtypes)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     return [group.make(rng, dtype) for _ in range(group.count * (10 if FULL else 1))]

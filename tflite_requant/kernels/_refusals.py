@@ -1,0 +1,125 @@
+"""What an arithmetic profile has no number for, told before anything runs.
+
+A rescale that is a shift exists only where the multiplier is a power of two. Operands of unlike
+8-bit types exist in no runtime; the profile "extended" computes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tflite_requant.errors import Finding
+from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
+from tflite_requant.model.graph import Operator, Subgraph, Tensor
+
+WEIGHTED = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
+PAIRED = ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "BATCH_MATMUL")
+PLAIN = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "ABS", "QUANTIZE", "SUM")
+COMPARED = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+EIGHT_BIT = ("uint8", "int8")
+QUANTIZED = (*EIGHT_BIT, "int16")
+MIXING = "extended"
+GATE_SCALE = 2.0**-12
+
+
+def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
+    """Why a profile cannot compute an operator that has a kernel: one Finding, or none."""
+    inputs = [subgraph.tensors[t] if t >= 0 else None for t in op.inputs]
+    outputs = [subgraph.tensors[t] for t in op.outputs if t >= 0]
+    if profile != MIXING:
+        mixed = _mixed_types(op.name, inputs, outputs)
+        if mixed:
+            need = f"one 8-bit type, or arithmetic {MIXING!r}"
+            return [Finding("error", subgraph.label(op), "mixed-types", mixed, need)]
+    if profile in SHIFTS and outputs:
+        for what, real in _multipliers(op, inputs, outputs[0]):
+            exact = is_power_of_two(real)
+            if not exact.all():
+                found = _named(what, np.atleast_1d(real), np.atleast_1d(exact))
+                need = f"a power of two: {profile} only shifts"
+                hint = "requantize to a scheme with power-of-two scales"
+                return [Finding("error", subgraph.label(op), "power-of-two", found, need, hint)]
+    return []
+
+
+def _mixed_types(operator: str, inputs: list[Tensor | None], outputs: list[Tensor]) -> str:
+    """The unlike 8-bit types among an operator's operands and outputs, or ""."""
+    if operator in WEIGHTED:
+        together = [inputs[WEIGHTED[operator]], inputs[1], *outputs]
+    elif operator in PAIRED:
+        together = [*inputs[:2], *outputs]
+    else:
+        return ""
+    types = sorted({t.dtype for t in together if t is not None and t.dtype in EIGHT_BIT})
+    return f"{' and '.join(types)} in one operator" if len(types) > 1 else ""
+
+
+def _named(what: str, real: np.ndarray, exact: np.ndarray) -> str:
+    channel = int(np.flatnonzero(~exact)[0])
+    where = f" of channel {channel}" if real.size > 1 else ""
+    return f"{what}{where} is {float(real[channel])!r}"
+
+
+def _multipliers(
+    op: Operator, inputs: list[Tensor | None], output: Tensor
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, float64 numbers) of everything that an operator's accumulators are multiplied by."""
+    name = op.name
+    leading = inputs[WEIGHTED.get(name, 0)]
+    if leading is None or leading.qparams is None or leading.dtype not in QUANTIZED:
+        return
+    scale = _scale(leading)
+    if name in COMPARED:
+        if leading.dtype in EIGHT_BIT or name in ("EQUAL", "NOT_EQUAL"):
+            yield "scale of the first operand", scale
+            yield "scale of the second operand", _scale(inputs[1])
+        return
+    if name == "SVDF":
+        yield "s_in * s_feature / s_state", scale * _scale(inputs[1]) / _scale(inputs[4])
+        yield "s_state * s_time / s_out", _scale(inputs[4]) * _scale(inputs[2]) / _scale(output)
+        return
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        yield from _lstm_multipliers(inputs, output)
+        return
+    if output.qparams is None or output.dtype not in (*QUANTIZED, "int32"):
+        return
+    out = _scale(output)
+    if name in WEIGHTED:
+        yield "s_in * s_w / s_out", scale * _scale(inputs[1]) / out
+    elif name in ("MUL", "BATCH_MATMUL", "PRELU"):
+        yield "s1 * s2 / s_out", scale * _scale(inputs[1]) / out
+    elif name in ("ADD", "SUB", "SQUARED_DIFFERENCE"):
+        yield "s1 / s2", scale / _scale(inputs[1])
+        power = 2 if name == "SQUARED_DIFFERENCE" else 1
+        yield f"s1{' ** 2' if power == 2 else ''} / s_out", scale**power / out
+    elif name == "MEAN":
+        yield "s_in / (n * s_out)", scale / out / _count(leading, inputs[1])
+    if name in (*PLAIN, "LEAKY_RELU", "PRELU"):
+        yield "s_in / s_out", scale / out
+    if name == "LEAKY_RELU":
+        alpha = abs(float(np.float32(op.option("alpha") or 0.0)))
+        yield "s_in * alpha / s_out", scale * alpha / out
+
+
+def _lstm_multipliers(
+    inputs: list[Tensor | None], output: Tensor
+) -> Iterator[tuple[str, np.ndarray]]:
+    for first, scale in ((1, _scale(inputs[0])), (5, _scale(inputs[18]))):
+        for weights in inputs[first : first + 4]:
+            if weights is not None:
+                yield f"gate multiplier of {weights.label()}", scale * _scale(weights) / GATE_SCALE
+    yield "2 ** -30 / s_out", 2.0**-30 / _scale(output)
+
+
+def _scale(tensor: Tensor) -> np.ndarray:
+    return np.asarray(tensor.qparams.scale, np.float64)
+
+
+def _count(data: Tensor, axes: Tensor) -> int:
+    """How many elements one mean is of, by the shape in the file; 1 if axes are unknown."""
+    if not axes.is_constant:
+        return 1
+    chosen = {int(a) % len(data.shape) for a in np.asarray(axes.array()).reshape(-1)}
+    return max(int(np.prod([data.shape[a] for a in sorted(chosen)], dtype=np.int64)), 1)
