@@ -229,6 +229,28 @@ def test_powers_of_two_are_accepted(profile):
 
 
 @pytest.mark.parametrize("profile", SHIFTS)
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize(("operator", "sign"), [("ADD", 1), ("SUB", -1)])
+def test_addition_rounds_the_exact_sum_once(profile, dtype, operator, sign):
+    rng = np.random.default_rng(8)
+    info = np.iinfo(dtype)
+    pair = [rng.integers(info.min, info.max + 1, 500).astype(dtype)[None] for _ in range(2)]
+    scales = [0.25, 1.0], [1.0, 0.125], [0.5, 0.5]
+    for (first, second), out_scale in zip(scales, (2.0, 8.0, 1.0), strict=True):
+        zeros = (3, -5, 7) if dtype == "int8" else (0, 0, 0)
+        specs = [
+            TensorSpec(dtype, (1, 500), s, z)
+            for s, z in zip((first, second, out_scale), zeros, strict=True)
+        ]
+        model = one_operator_model(operator, specs[:2], specs[2:], {"pot_scale_int16": True})
+        (ours,) = Interpreter(model, profile).run(pair)
+        for a, b, found in zip(*(p[0].tolist() for p in pair), ours[0].tolist(), strict=True):
+            left, right = Fraction(first) * (a - zeros[0]), Fraction(second) * (b - zeros[1])
+            exact = EXACT[profile]((left + sign * right) / Fraction(out_scale)) + zeros[2]
+            assert found == min(max(exact, int(info.min)), int(info.max))
+
+
+@pytest.mark.parametrize("profile", SHIFTS)
 def test_sums_of_int8_are_read_as_int8(profile):
     grid = TensorSpec("int8", (1, 4), 0.5)
     model = one_operator_model(

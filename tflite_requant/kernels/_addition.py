@@ -74,7 +74,7 @@ def _general(first, second, output, attributes, arithmetic, sign) -> Iterator[St
         return
     law = arithmetic.rescaling(output.dtype)
     if law.scale_product == "float32-throughout":
-        real = float(np.float32(real))  # only powers of two lie between the quotient and this
+        real = float(np.float32(real))  # no other than the quotient of floats
     plain = partial(_on_common_grid, bits=bits, common=common, law=law)
     if own not in ("", "general"):
         left, right = lifted_in_blocks(first, second, bits, common, own, plain)
