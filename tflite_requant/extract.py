@@ -117,8 +117,8 @@ def _moved(tensor: Tensor, index: int, buffers: list[Buffer], model: Model) -> T
 
 
 def _needed(subgraph: Subgraph, wanted: Iterable[int]) -> list[Operator]:
-    """Operators that the wanted tensors need, in execution order, and those that act by side effect:
-    they have no outputs (ASSIGN_VARIABLE, CALL_ONCE), and others may read what they leave behind."""
+    """Operators that the wanted tensors need, in execution order, and those without outputs
+    (ASSIGN_VARIABLE, CALL_ONCE): others may read what they leave behind."""
     wanted, chosen = set(wanted), []
     for op in reversed(subgraph.operators):
         if not op.outputs or wanted.intersection(op.outputs):

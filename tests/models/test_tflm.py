@@ -1,4 +1,4 @@
-"""Results for microcontrollers run in TensorFlow Lite Micro, and equal what our interpreter says."""
+"""Results for microcontrollers run in TensorFlow Lite Micro, and equal what we compute."""
 
 import subprocess
 import sys

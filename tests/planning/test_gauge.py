@@ -1,4 +1,4 @@
-"""Power of two as a gauge: G1 what is added shares a gain, G2 weighted operators join nothing, G3 borders."""
+"""Power of two as a gauge: G1 shared gains, G2 weighted operators join nothing, G3 borders."""
 
 import math
 

@@ -1,7 +1,7 @@
 """How far results are from their source, on samples: logits, top-1, outputs.
 
-For a classifier, the real-valued input z of the last SOFTMAX is looked at, in both models (times the
-SOFTMAX's beta, so that a logit gain that beta undoes counts for nothing):
+For a classifier, the real-valued input z of the last SOFTMAX is looked at, in both models (times
+the SOFTMAX's beta, so that a logit gain that beta undoes counts for nothing):
 
     SQNR = 10 log10( sum |z - mean z|^2 / sum |(z' - mean z') - (z - mean z)|^2 )   over all samples
     KL   = mean over samples of KL( softmax(z) || softmax(z') )
@@ -92,7 +92,9 @@ def measure(
     samples: sized and iterable: an array of the source's stored integers or real values with the
     batch dimension, or a tuple of them in graph order. labels: index of the right logit of each.
     through: "litert" with a resolver of `runtime.RESOLVERS`, or "interpreter" (ours, bit-exact).
-    seed: of the bootstrap. ceiling: also run the source under other kernels. Raises RuntimeFailure, SampleError, UsageError.
+    seed: of the bootstrap. ceiling: also run the source under other kernels.
+
+    Raises RuntimeFailure, SampleError, UsageError.
     """
     if through not in ("litert", "interpreter"):
         raise UsageError(f"unknown way to run {through!r}; known: litert, interpreter")
@@ -196,7 +198,7 @@ def moved(array: np.ndarray, old: Tensor, new: Tensor) -> np.ndarray:
 
 
 def _at_outputs(model: Model) -> Model:
-    """The model itself, or a detector cut before its post-processing, whose order of boxes jumps."""
+    """The model itself, or a detector cut before its post-processing: its order of boxes jumps."""
     last = [op for op in model.main.operators if op.name == DETECTOR]
     return cut_at(model, 0, last[-1].inputs[:2]) if last else model
 

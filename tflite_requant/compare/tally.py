@@ -16,8 +16,8 @@ FARTHEST = STEPS[-1] + 1  # stands for everything beyond
 class Tally:
     """Counts what differs between the two tensors of a pair.
 
-    Exact where type, quantization and meaning are equal: stored values are compared with ==, and NaN
-    equals NaN. Otherwise real values are, in steps of A's scale (B's where A has none), rounded
+    Exact where type, quantization and meaning are equal: stored values are compared with ==, and
+    NaN equals NaN. Otherwise real values are, in steps of A's scale (B's where A has none), rounded
     half to even; without any scale the real values themselves.
     """
 

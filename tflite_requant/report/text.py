@@ -75,7 +75,8 @@ def _measured(metrics: Mapping[str, float]) -> str:
     """What a few of the samples say of result against source."""
     told = []
     if "sqnr" in metrics:
-        told.append("no difference" if math.isinf(metrics["sqnr"]) else f"{metrics['sqnr']:.1f} dB SQNR")
+        same = math.isinf(metrics["sqnr"])
+        told.append("no difference" if same else f"{metrics['sqnr']:.1f} dB SQNR")
     if "kl" in metrics:
         told.append(f"KL {metrics['kl']:.4f}")
     if "same_top1" in metrics:

@@ -1,4 +1,4 @@
-"""Image files as a vision model's input stores them. Pillow is imported when the first one is read."""
+"""Image files as a vision model's input stores them. Pillow is imported when one is first read."""
 
 from __future__ import annotations
 

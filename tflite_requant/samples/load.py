@@ -171,7 +171,7 @@ def _only(arrays: Mapping[str, np.ndarray], tensor: Tensor, origin: str) -> np.n
 
 
 def _column(array: np.ndarray, tensor: Tensor, origin: str) -> np.ndarray:
-    """An array as [samples, *input shape]. Raises SampleError where shape, dtype or range are off."""
+    """An array as [samples, *input shape]. Raises SampleError where shape, dtype, range are off."""
     signature = tensor.shape_signature or tensor.shape
     batched = bool(tensor.shape) and tensor.shape[0] == 1
     rank = len(tensor.shape)
