@@ -10,7 +10,7 @@ SAMPLES := examples/demo/digits_samples.npz
 DEMO_SCHEMES := int8 symmetric symmetric-po2
 DEMO_OUT := build/demo
 
-RUFF := --line-length 100 --target-version py310 --extend-exclude _generated
+RUFF := --isolated --line-length 100 --target-version py310 --extend-exclude _generated
 # Tools put the repository on their path before they import from it.
 EXCEPT := --per-file-ignores 'tools/*:E402'
 RULES := E,F,W,I,B,UP,C4
