@@ -170,3 +170,20 @@ def test_real_bad_files(models, folder, capsys, name):
     assert out == ""
     assert err.count("\n") == 1
     assert list(folder.iterdir()) == []
+
+
+def test_an_output_folder_that_was_not_made_is_no_file_name(demo_model, folder, capsys):
+    missing = folder / "outputs"
+    assert main([str(demo_model), "-o", str(missing)]) == 2
+    error = capsys.readouterr().err
+    assert "make the folder first" in error and len(error.splitlines()) == 1
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", ".", "", "a b"])
+def test_a_scheme_cannot_be_named_like_a_path(name, demo_model, folder, capsys):
+    scheme = folder / "npu.toml"
+    scheme.write_text(f'name = "{name}"\n')
+    assert main([str(demo_model), "-s", str(scheme), "-o", str(folder)]) == 2
+    assert "name = " in capsys.readouterr().err
+    assert sorted(p.name for p in folder.iterdir()) == ["npu.toml"]

@@ -12,6 +12,7 @@ from tflite_requant.cli.parser import PROGRAM, parser_of
 from tflite_requant.cli.terminal import complain, tell
 from tflite_requant.errors import RequantError, UsageError
 
+UNUSABLE = 2
 BUG = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
@@ -39,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     except RequantError as error:
         complain(str(error))
         return error.exit_code
+    except OSError as error:
+        complain(f"cannot write the answer: {error.strerror or error}")
+        return UNUSABLE
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED

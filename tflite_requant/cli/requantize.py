@@ -143,6 +143,10 @@ def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> lis
         return [folder / name for name in names]
     if output.endswith("/"):
         raise UsageError(f"{output}: cannot be written: the folder does not exist")
+    if len(schemes) == 1 and not folder.exists() and not folder.suffix:
+        raise UsageError(
+            f"{output}: does not exist; make the folder first, or name a file that ends in .tflite"
+        )
     if len(schemes) > 1:
         found = "is a file" if folder.exists() else "does not exist"
         raise UsageError(

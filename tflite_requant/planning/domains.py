@@ -91,8 +91,7 @@ def assign(
             continue
         where = subgraph.label(op)
         if spec is None:
-            if not keep_unknown:
-                findings.append(_unknown(where, op))
+            findings.append(_kept(where, op) if keep_unknown else _unknown(where, op))
             domains[op.index] = PINNED
             continue
         findings += unusable(subgraph, op, spec, [tensor for _, _, tensor, _ in ports])
@@ -132,6 +131,13 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
         )
     )  # fmt: skip
     return PINNED
+
+
+def _kept(where: str, op: Operator) -> Finding:
+    return Finding(
+        "exception", where, "operator-unknown", f"{op.name} was kept on its old quantization",
+        "what the scheme asks", "asked for by --keep-unknown",
+    )  # fmt: skip
 
 
 def _unknown(where: str, op: Operator) -> Finding:

@@ -71,6 +71,11 @@ def _string(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a non-empty string"
 
 
+def _file_name(value: Any) -> str | None:
+    good = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value)
+    return None if good else "letters, digits and . _ + -, since outputs are named after it"
+
+
 def _pattern(value: Any) -> str | None:
     try:
         re.compile(value)
@@ -98,7 +103,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
     "operators": {"allow": _names, "runtime_fixed": _one_of("allow", "refuse")},
 }
 TOP: Mapping[str, Check] = {
-    "name": _string,
+    "name": _file_name,
     "summary": _string,
     "arithmetic": _one_of(*profile_names()),
 }
