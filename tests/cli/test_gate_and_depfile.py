@@ -95,4 +95,13 @@ def test_files_of(folder):
     assert files_of(None) == files_of("prior") == files_of("random:8") == []
     assert files_of("s.npz") == files_of("s.npz:array") == [Path("s.npz")]
     found = [p.as_posix() for p in files_of("images")]
-    assert found == ["images/1.png", "images/2.png", "images/b/0.png"]
+    assert found == ["images", "images/1.png", "images/2.png", "images/b/0.png"]
+
+
+def test_a_deleted_input_makes_the_target_old_and_does_not_stop_make(folder):
+    (folder / "x.d").write_bytes(depfile_bytes([Path("out")], [Path("gone one.npz")]))
+    (folder / "Makefile").write_text("out:\n\techo rebuilt > out\n-include x.d\n")
+    (folder / "out").write_text("old")
+    done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out").read_text() == "rebuilt\n"

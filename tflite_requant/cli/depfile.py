@@ -10,10 +10,13 @@ from tflite_requant.errors import UsageError
 
 
 def depfile_bytes(targets: Iterable[Path], inputs: Iterable[Path]) -> bytes:
-    """`targets: inputs`, an input a line. Raises UsageError for a name that Make cannot hold."""
+    """`targets: inputs`, an input a line, and an empty rule for each input, so that one which is
+    deleted makes the target old instead of stopping Make. Raises UsageError for a name that Make
+    cannot hold."""
     left = " ".join(escape(t) for t in targets)
     right = [escape(i) for i in dict.fromkeys(inputs)]
-    return (f"{left}:" + "".join(f" \\\n  {name}" for name in right) + "\n").encode()
+    rule = f"{left}:" + "".join(f" \\\n  {name}" for name in right) + "\n"
+    return (rule + "".join(f"\n{name}:\n" for name in right)).encode()
 
 
 def escape(path: Path) -> str:
@@ -26,12 +29,12 @@ def escape(path: Path) -> str:
 
 
 def files_of(spec: str | None) -> list[Path]:
-    """The files that a --calibration value names: FILE, FILE:ARRAY, all of a folder, or none."""
+    """What a --calibration value names: FILE, FILE:ARRAY, a folder and all in it, or nothing."""
     if spec is None:
         return []
     path = Path(spec)
     if not path.exists():
         path = Path(spec.rpartition(":")[0] or spec)
     if path.is_dir():
-        return sorted(p for p in path.rglob("*") if p.is_file())
+        return [path, *sorted(p for p in path.rglob("*") if p.is_file())]
     return [path] if path.exists() else []
