@@ -324,3 +324,10 @@ def test_an_integer_calibration_equals_its_real_values(models):
 def test_unknown_words_in_options_are_usage_errors(words):
     with pytest.raises(UsageError, match="known: "):
         Options(**words)
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("int8", 1), ("uint8", 0)], ids=["lost", "kept"])
+def test_fields_newer_than_the_schema_are_told_where_they_are_lost(demo_model, scheme, told):
+    model = replace(read(demo_model.read_bytes()), unknown_fields=("Tensor field 11",))
+    findings = requantize(model, scheme).report.findings
+    assert sum(f.law == "unknown-field" and f.severity == "warning" for f in findings) == told

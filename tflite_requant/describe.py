@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tflite_requant.catalog import spec_of
-from tflite_requant.model import Model, Operator
+from tflite_requant.model import Operator
 from tflite_requant.outcome import OperatorOutcome, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
@@ -39,7 +39,7 @@ def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
 
 
 def operator_outcomes(
-    model: Model, new: Model, plan: Plan, done: SubgraphRewrite, known: Statistics
+    plan: Plan, done: SubgraphRewrite, known: Statistics
 ) -> list[OperatorOutcome]:
     """A row for every planned operator of one subgraph."""
     rows = []

@@ -250,8 +250,10 @@ def memory_of(model: Model) -> dict | None:
 def _report(model, new, scheme, options, plans, done, known, changed) -> Report:
     findings = [f for p in plans.values() for f in p.findings]
     findings += [f for d in done.values() for f in d.findings]
+    if changed and model.unknown_fields:
+        findings.append(_unknown_fields(model))
     operators = tuple(
-        o for i, p in plans.items() for o in operator_outcomes(model, new, p, done[i], known)
+        o for i, p in plans.items() for o in operator_outcomes(p, done[i], known)
     )
     findings += [f for o in operators for f in _lost_clamp(o, options)]
     source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
@@ -271,6 +273,15 @@ def _report(model, new, scheme, options, plans, done, known, changed) -> Report:
         result_bytes=len(result_bytes),
         corrections=options.correction,
     )
+
+
+def _unknown_fields(model: Model) -> Finding:
+    return Finding(
+        "warning", "model", "unknown-field",
+        f"{len(model.unknown_fields)} fields are newer than the schema known here and are not "
+        f"written: {', '.join(model.unknown_fields[:3])}", "fields of schema/tflite.fbs",
+        "a later release may know them",
+    )  # fmt: skip
 
 
 def _lost_clamp(outcome, options: Options) -> list[Finding]:

@@ -25,7 +25,7 @@ from tflite_requant.model import (
     new_operator,
 )
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.planning import Plan, gauge
+from tflite_requant.planning import Plan, clamps, gauge
 from tflite_requant.planning.domains import is_weighted
 from tflite_requant.planning.features import features_of
 from tflite_requant.planning.grid import shifted
@@ -299,8 +299,6 @@ class Rewriter:
 
     def _clamp(self, op: Operator, made: int, end: int | None) -> int:
         """MAXIMUM and MINIMUM with the source's bounds, as constants on the output's grid."""
-        from tflite_requant.planning import clamps
-
         tensor, source = self.edit.tensors[made], self.source.tensors[op.outputs[0]]
         fused = op.option("fused_activation_function", "NONE")
         gain = self.plan.gains.get(op.outputs[0], 1.0)

@@ -89,6 +89,12 @@ LAWS = (
         "LiteRT tflite/core/subgraph.cc",
     ),
     Law(
+        "unknown-field",
+        "A file may store fields that are newer than the schema known here; they cannot be written "
+        "back.",
+        "TFLite file format",
+    ),
+    Law(
         "index",
         "Every index in the file points at something that exists.",
         "TFLite file format",

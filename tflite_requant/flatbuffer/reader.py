@@ -58,6 +58,7 @@ def read(data: bytes) -> Model:
         flatbuffer_size=trailing_start,
         rest=record.with_fields(subgraphs=None, buffers=_presence(record["buffers"])),
         source=bytes(data),
+        unknown_fields=verified.unknown_fields,
         encoder=write,
     )
     return model
@@ -85,16 +86,12 @@ def quantization_of(record: Record | None) -> QParams | None:
 
 
 def _buffers(record: Record, blobs: list, data: bytes) -> tuple[tuple[Buffer, ...], int]:
-    """All buffers, and where the last externally stored byte ends (0 without such)."""
+    """All buffers, and where the last externally stored byte ends (0 without such). That these lie
+    within the file was verified."""
     found, end = [], 0
-    for i, (table, blob) in enumerate(zip(record["buffers"] or (), blobs, strict=True)):
+    for table, blob in zip(record["buffers"] or (), blobs, strict=True):
         offset, size = table["offset"], table["size"]
         if offset >= FIRST_EXTERNAL_OFFSET:
-            if offset + size > len(data):
-                raise FormatError(
-                    f"truncated: buffer {i} is stored at bytes {offset} to {offset + size}, "
-                    f"the file ends at {len(data)}"
-                )
             end = max(end, offset + size)
             found.append(Buffer(data[offset : offset + size], external=True))
         else:
@@ -103,11 +100,6 @@ def _buffers(record: Record, blobs: list, data: bytes) -> tuple[tuple[Buffer, ..
         for op in subgraph["operators"] or ():
             offset, size = op["large_custom_options_offset"], op["large_custom_options_size"]
             if offset >= FIRST_EXTERNAL_OFFSET:
-                if offset + size > len(data):
-                    raise FormatError(
-                        f"truncated: custom options are stored at bytes {offset} to "
-                        f"{offset + size}, the file ends at {len(data)}"
-                    )
                 end = max(end, offset + size)
     return tuple(found), end
 

@@ -200,7 +200,8 @@ class Model:
     """A whole file.
 
     metadata: (name, buffer index) pairs; trailing: the bytes that follow the flatbuffer;
-    flatbuffer_size: where they started in the file that was read.
+    flatbuffer_size: where they started in the file that was read. unknown_fields: what the file
+    stores beyond the schema known here; it is lost when the model is written anew.
     """
 
     version: int
@@ -214,6 +215,7 @@ class Model:
     flatbuffer_size: int = 0
     rest: Record = NO_RECORD
     source: bytes | None = field(default=None, repr=False)
+    unknown_fields: tuple[str, ...] = ()
     encoder: Callable[[Model], bytes] | None = field(default=None, repr=False)
 
     @property
