@@ -163,16 +163,30 @@ def test_the_tool_prints_the_demo(demo_model):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[0] == demo_model.name
-    assert lines[1] == "30 samples, LiteRT, default resolver, 4 calibration samples"
+    assert lines[1] == "30 samples, LiteRT, default resolver, 4 calibration samples, seed 0"
     assert max(map(len, lines[:8])) <= 80
     assert [line.split()[0] for line in lines[5:8]] == ["source", "source,", "int8"]
     assert lines[8].startswith("nothing: unknown scheme")
     document = json.loads(
         subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout
     )
-    (row,) = document["results"]
+    (row,) = document[0]["results"]
     assert row["name"] == "int8" and f"{row['sqnr_db']:.2f}" == lines[7].split()[1]
-    assert list(document["refused"]) == ["nothing"]
+    assert list(document[0]["refused"]) == ["nothing"]
+
+
+def test_the_tool_takes_options_seeds_and_tensors(demo_model):
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model)]
+    command += ["symmetric+strict-meaning", "symmetric+correction=exact-grid", "symmetric+wings"]
+    command += ["--samples", str(SAMPLES), "--limit", "8", "--calibration-limit", "4"]
+    command += ["--through", "interpreter", "--seeds", "0,1", "--tensors", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = json.loads(done.stdout)
+    assert (first["seed"], second["seed"]) == (0, 1)
+    assert first["refused"]["symmetric+wings"].startswith("symmetric+wings: no option 'wings'")
+    plain, other = first["results"]
+    assert plain["sqnr_db"] != other["sqnr_db"]
+    assert len(first["tensors_sqnr_db"]["symmetric+strict-meaning"]) > 15
 
 
 def test_the_tool_says_what_is_wrong_in_one_line(demo_model):

@@ -286,3 +286,11 @@ def test_arrays_of_labels(tmp_path):
     assert array_labels(path, None, 2, offset=1).tolist() == [4, 2]
     with pytest.raises(SampleError, match="need 3 integers"):
         array_labels(path, None, 3)
+
+
+def test_drawn_samples_depend_on_the_seed_only():
+    samples = load_samples("random:20", model_of(FEATURES))
+    first, again, other = (samples.drawn(5, seed) for seed in (1, 1, 2))
+    assert first.indices == again.indices != other.indices
+    assert sorted(set(first.indices)) == list(first.indices) and len(first) == 5
+    assert samples.drawn(None, 1) is samples and samples.drawn(20, 1) is samples

@@ -7,40 +7,63 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tflite_requant.accuracy.agreement import Boxes, Masks
+
 RESAMPLES = 10_000
 Values = list[np.ndarray]
+
+# What an output is: class scores before a SOFTMAX; real numbers; a map of class scores; a map of
+# classes; other integers; one of the four that a detector's post-processing gives.
+LOGITS, REALS, SCORES, LABELS, INTEGERS, BOXES = (
+    "logits", "reals", "scores", "labels", "integers", "boxes",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Tally:
-    """Running sums of one comparison."""
+    """Running sums of one comparison. kinds: what each output is."""
 
-    classifier: bool
-    outputs: int
+    kinds: tuple[str, ...]
     count: int = 0
     divergence: float = 0.0
     same: int = 0
     best: list[int] = field(default_factory=list)
+    boxes: Boxes = field(default_factory=Boxes)
     signal: np.ndarray = field(init=False)
     noise: np.ndarray = field(init=False)
     equal: np.ndarray = field(init=False)
+    masks: list[Masks] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.signal, self.noise, self.equal = (np.zeros(self.outputs) for _ in range(3))
+        self.signal, self.noise, self.equal = (np.zeros(len(self.kinds)) for _ in range(3))
+        self.masks = [Masks() for _ in self.kinds]
 
     def add(self, base: list[Values], found: list[Values]) -> None:
         """Count one chunk: the source's values and the other model's."""
         for sample, other in zip(base, found, strict=True):
             self.count += 1
             for k, (a, b) in enumerate(zip(sample, other, strict=True)):
-                if a.dtype.kind in "iub":
-                    self.equal[k] += float(np.mean(a == b.reshape(a.shape)))
-                    continue
-                if self.classifier:
-                    self._add_logits(a, b)
-                    a, b = a - a.mean(), b - b.mean()
-                self.signal[k] += float((a * a).sum())
-                self.noise[k] += float(((b - a) ** 2).sum())
+                if self.kinds[k] != BOXES:
+                    self._add_output(k, a, b.reshape(a.shape))
+            if BOXES in self.kinds:
+                first = self.kinds.index(BOXES)
+                self.boxes.add(sample[first : first + 4], other[first : first + 4])
+
+    def _add_output(self, k: int, a: np.ndarray, b: np.ndarray) -> None:
+        kind = self.kinds[k]
+        if kind == INTEGERS:
+            self.equal[k] += float(np.mean(a == b))
+        if kind == LABELS:
+            self.masks[k].add(a, b)
+        if kind == SCORES:
+            self.masks[k].add(a.argmax(-1), b.argmax(-1))
+        if kind == LOGITS:
+            a, b = a.reshape(-1), b.reshape(-1)
+            self._add_logits(a, b)
+            a, b = a - a.mean(), b - b.mean()
+        if kind in (REALS, SCORES, LOGITS):
+            self.signal[k] += float((a * a).sum())
+            self.noise[k] += float(((b - a) ** 2).sum())
 
     def _add_logits(self, a: np.ndarray, b: np.ndarray) -> None:
         p, q = log_softmax(a), log_softmax(b)
@@ -53,6 +76,17 @@ class Tally:
         if not self.noise[k]:
             return math.inf
         return 10 * math.log10(self.signal[k] / self.noise[k]) if self.signal[k] else -math.inf
+
+    def output(self, k: int) -> dict[str, float]:
+        """The fields of `OutputAccuracy` that apply to output k."""
+        kind, found = self.kinds[k], {}
+        if kind in (REALS, SCORES):
+            found["sqnr"] = self.sqnr(k)
+        if kind in (SCORES, LABELS):
+            found["same"], found["iou"] = self.masks[k].result()
+        if kind == INTEGERS:
+            found["equal"] = float(self.equal[k] / self.count)
+        return found
 
     def hits(self, labels) -> np.ndarray:
         """Per sample, whether the greatest logit is the label's; bool."""

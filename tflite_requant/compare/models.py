@@ -10,7 +10,7 @@ from os import PathLike
 import numpy as np
 
 from tflite_requant import files
-from tflite_requant.accuracy.table import moved
+from tflite_requant.accuracy.judged import moved
 from tflite_requant.compare.litert import LiteRT, runtime_of
 from tflite_requant.compare.matching import (
     Pair,

@@ -81,6 +81,13 @@ class Samples:
             return self
         return self.select([i * len(self) // limit for i in range(limit)])
 
+    def drawn(self, count: int | None, seed: int) -> Samples:
+        """At most `count` samples, drawn without repetition, in their order."""
+        if count is None or count >= len(self):
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self), max(count, 1), replace=False)
+        return self.select(sorted(chosen.tolist()))
+
 
 def load_samples(
     spec: str,
