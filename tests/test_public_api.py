@@ -24,7 +24,9 @@ CLASSES = (
     "Finding", "Interpreter", "Model", "Options", "QArray", "QParams", "Report", "RequantError",
     "Result", "Scheme",
 )  # fmt: skip
-FUNCTIONS = ("check", "compare", "load", "load_scheme", "requantize", "save")
+FUNCTIONS = (
+    "check", "compare", "load", "load_scheme", "requantize", "save", "write_golden_vectors",
+)  # fmt: skip
 
 
 def python(code: str) -> str:

@@ -36,6 +36,7 @@ _HOMES = {
     "load_scheme": "schemes",
     "requantize": "requantize",
     "save": "files",
+    "write_golden_vectors": "golden",
 }
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "load_scheme",
     "requantize",
     "save",
+    "write_golden_vectors",
 ]
 
 

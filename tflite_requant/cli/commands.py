@@ -16,6 +16,7 @@ COMMANDS = {
     "inspect": "operators, tensors, quantization and oddities of a model",
     "run": "a model on inputs, in our bit-exact interpreter",
     "compare": "two models tensor by tensor, or one model with LiteRT",
+    "golden": "vectors for hardware: write, verify, compare with a dump",
     "schemes": "list the schemes, or print one to start your own",
 }
 

@@ -57,14 +57,15 @@ def compare(
     LiteRT refuses the model.
     """
     first = files.load(a) if not isinstance(a, Model) else a
-    samples = _samples(inputs, first)
+    samples = samples_of(inputs, first)
     if b is None:
         return _with_litert(first, samples, arithmetic, progress)
     second = files.load(b) if not isinstance(b, Model) else b
     return _with_model(first, second, samples, arithmetic, progress)
 
 
-def _samples(inputs: Inputs, model: Model) -> Iterable:
+def samples_of(inputs: Inputs, model: Model) -> Iterable:
+    """What `inputs` of `compare` may be, as an iterable of samples."""
     if isinstance(inputs, str):
         return load_samples(inputs, model)
     if isinstance(inputs, (np.ndarray, Mapping)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,12 +15,19 @@ UNIX, MODE = 3, 0o644 << 16
 def npz_bytes(columns: Mapping[str, Sequence[np.ndarray]]) -> bytes:
     """A .npz of one array a name, the samples on axis 0: [N, *shape].
 
-    Where samples differ in shape each gets an array of its own, NAME.0, NAME.1, ... Entries are
-    stored, not compressed: what a compressor makes depends on its version.
+    Where samples differ in shape each gets an array of its own, NAME.0, NAME.1, ...
+    """
+    return archive_bytes(_entries(columns))
+
+
+def archive_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
+    """A .npz of (name, array) pairs.
+
+    Entries are stored, not compressed: what a compressor makes depends on its version.
     """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in _entries(columns):
+        for name, array in arrays:
             entry = zipfile.ZipInfo(f"{name}.npy", DATE)
             entry.create_system, entry.external_attr = UNIX, MODE
             with archive.open(entry, "w", force_zip64=array.nbytes >= 1 << 31) as member:

@@ -1,0 +1,159 @@
+"""`golden`: vectors for hardware."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tflite_requant.errors import UsageError
+from tflite_requant.report.as_json import document, plain
+from tflite_requant.report.layout import fields, plural, shorten, table, wrap
+
+SUMMARY = """\
+Write golden vectors: what hardware has to compute of each operator, stage by
+stage; or verify such a set, or compare what hardware computed with it."""
+USAGE = "MODEL -o DIR [flags] | --verify DIR [--actual DIR]"
+SHOWN = 20
+KILO = 1000
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the .tflite file")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="the set's folder; an older set in it is replaced"
+    )
+    parser.add_argument(
+        "--verify", metavar="DIR", help="compute a set again and compare every byte"
+    )
+    what = parser.add_argument_group("what is written")
+    what.add_argument(
+        "--layers", metavar="LIST", default="",
+        help="operators by index (3), range (0-5), type (CONV_2D), or regular expression of the "
+        "output's name; default all",
+    )  # fmt: skip
+    what.add_argument(
+        "--inputs", metavar="FILE|DIR|random:N",
+        help="chained: operators see what the model makes of these; without, each operator gets "
+        "stimuli of its own",
+    )  # fmt: skip
+    what.add_argument(
+        "--directed", metavar="N", type=int, default=16,
+        help="directed cases an operator, at most; default 16",
+    )  # fmt: skip
+    what.add_argument(
+        "--random", metavar="N", type=int, default=1, help="random cases an operator; default 1"
+    )
+    what.add_argument("--seed", type=int, default=0, help="of what is random; default 0")
+    what.add_argument(
+        "--arithmetic", metavar="NAME", default="",
+        help="arithmetic profile; default that of the model's metadata, or litert-reference",
+    )  # fmt: skip
+    what.add_argument(
+        "--force-arithmetic", action="store_true",
+        help="also where the model was made for another profile; the manifest states both",
+    )  # fmt: skip
+    how = parser.add_argument_group("how it is written")
+    how.add_argument(
+        "--formats", metavar="LIST", default="npz",
+        help="of npz, npy, bin, hex ($readmemh), c; default npz",
+    )  # fmt: skip
+    how.add_argument(
+        "--layout", metavar="NAME", default="nhwc",
+        help="of bin, hex and c: nhwc, nchw, nc4hw4, nc16hw16; default nhwc",
+    )  # fmt: skip
+    how.add_argument(
+        "--hex-elements", metavar="N", type=int, default=1,
+        help="elements in a word of a hex file; default 1",
+    )  # fmt: skip
+    how.add_argument(
+        "--hex-order", metavar="little|big", default="little",
+        help="the first element is in the lowest or the highest bits; default little",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[int, str]:
+    if args.verify is not None:
+        return _verify(args)
+    if args.model is None or args.output is None:
+        raise UsageError("need MODEL and --output DIR, or --verify DIR")
+    return _write(args)
+
+
+def _write(args: argparse.Namespace) -> tuple[int, str]:
+    from tflite_requant import files
+    from tflite_requant.golden import write_golden_vectors
+    from tflite_requant.samples import load_samples
+
+    model = files.load(args.model)
+    inputs = None
+    if args.inputs is not None:
+        inputs = load_samples(args.inputs, model, seed=args.seed)
+    found = write_golden_vectors(
+        model, inputs, args.output,
+        formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
+        hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
+        random=args.random, seed=args.seed, arithmetic=args.arithmetic,
+        force=args.force_arithmetic,
+    )  # fmt: skip
+    if args.json:
+        return 0, document("golden", written=args.output, manifest=plain(found.manifest))
+    return 0, "" if args.quiet else "\n".join(_text(args, found))
+
+
+def _words(text: str) -> list[str]:
+    return [w.strip() for w in text.split(",") if w.strip()]
+
+
+def _text(args: argparse.Namespace, found) -> list[str]:
+    manifest = found.manifest
+    arithmetic = manifest["arithmetic"]
+    told = arithmetic["profile"]
+    if arithmetic["forced"]:
+        told += f", against the model, which was made for {arithmetic['of_model']}"
+    cases = sum(len(o["cases"]) for o in found.operators)
+    count = len(manifest["files"]) + 1
+    lines = [args.model, *fields([
+        ("arithmetic", told),
+        ("mode", manifest["request"]["mode"]),
+        ("operators", f"{len(found.operators):,}, {plural(cases, 'case')}"),
+        ("written", f"{args.output}: {plural(count, 'file')}, {found.bytes / KILO**2:,.1f} MB"),
+    ])]  # fmt: skip
+    rows = [
+        (str(o["index"]), o["type"], str(len(o["cases"])), shorten(o["outputs"][0]["name"], 40))
+        for o in found.operators
+    ]
+    shown = rows if args.verbose else rows[:SHOWN]
+    lines += ["", *table(("op", "type", "cases", "output"), shown, "><><")]
+    if len(shown) < len(rows):
+        lines.append(f"    and {plural(len(rows) - len(shown), 'operator')} more; -v shows all")
+    for left in manifest["left_out"]:
+        lines += wrap(f"{left['operator']}: {left['reason']}", "  left out  ")
+    return lines
+
+
+def _verify(args: argparse.Namespace) -> tuple[int, str]:
+    from tflite_requant.golden import verify_golden_vectors
+
+    if args.model is not None or args.output is not None:
+        raise UsageError("--verify DIR needs no MODEL and no --output: the set holds its model")
+    found = verify_golden_vectors(Path(args.verify))
+    code = 0 if found.passed else 1
+    if args.json:
+        problems = [{"path": path, "problem": what} for path, what in found.problems]
+        return code, document(
+            "golden", verified=args.verify, files=found.files, passed=found.passed,
+            problems=problems,
+        )  # fmt: skip
+    if args.quiet and found.passed:
+        return code, ""
+    verdict = (
+        "every byte is as computed" if found.passed else plural(len(found.problems), "problem")
+    )
+    lines = [args.verify, *fields([("files", f"{found.files:,}"), ("verdict", verdict)])]
+    shown = found.problems if args.verbose else found.problems[:SHOWN]
+    lines += [line for path, what in shown for line in wrap(f"{path} {what}", "  ", "      ")]
+    if len(shown) < len(found.problems):
+        hidden = plural(len(found.problems) - len(shown), "problem")
+        lines.append(f"  and {hidden} more; -v shows all")
+    return code, "\n".join(lines)
