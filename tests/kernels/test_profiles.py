@@ -10,10 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import BEYOND, FULL, NAMES, cases
+from cases.make import Case
 
 from tflite_requant.catalog import arithmetic
+from tflite_requant.catalog.verified import VERIFIED, verified
 from tflite_requant.errors import UnsupportedOperatorError
 from tflite_requant.interpreter import Interpreter
+from tflite_requant.kernels import KERNELS
+from tflite_requant.model import Model
 from tflite_requant.runtime import RuntimeFailure, litert_available, litert_run_many
 from tflite_requant.testing import TensorSpec, one_operator_model
 
@@ -21,10 +25,23 @@ needs_litert = pytest.mark.skipif(not litert_available(), reason="ai-edge-litert
 
 RESOLVERS = {"litert-optimized": "optimized", "litert-xnnpack": "default"}
 SAMPLE = None if FULL else 3
-REFUSED = {
-    "litert-optimized": {"RESIZE_BILINEAR-float32"},
-    "litert-xnnpack": {"RESIZE_BILINEAR-float32", "SQRT-float32", "RSQRT-float32"},
-}
+
+
+def leading(model: Model) -> tuple[str, str]:
+    """The operator of a one-operator model, and the type that decides about its arithmetic."""
+    (op,) = model.main.operators
+    return op.name, model.main.tensors[op.input(KERNELS[op.name].position)].dtype
+
+
+def sampled(name: str) -> list[Case]:
+    """The first cases of a group, and the first of every leading type."""
+    kept, seen = [], set()
+    for case in cases(name):
+        key = leading(case.model)
+        if SAMPLE is None or len(kept) < SAMPLE or key not in seen:
+            kept.append(case)
+            seen.add(key)
+    return kept
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +51,27 @@ def litert():
 
     def results(profile: str) -> dict:
         if profile not in found:
-            groups = {name: cases(name)[:SAMPLE] for name in (*NAMES, *BEYOND)}
+            groups = {name: sampled(name) for name in (*NAMES, *BEYOND)}
             jobs = [(case.model.to_bytes(), case.runs) for g in groups.values() for case in g]
             ran = iter(litert_run_many(jobs, RESOLVERS[profile]))
             found[profile] = {n: [(case, next(ran)) for case in g] for n, g in groups.items()}
         return found[profile]
 
     return results
+
+
+@pytest.fixture(scope="session")
+def compared() -> set[tuple[str, str]]:
+    """Operators and leading types of the cases that are run."""
+    names = (*NAMES, *BEYOND)
+    return {leading(case.model) for name in names for case in sampled(name)}
+
+
+@pytest.mark.parametrize("profile", RESOLVERS)
+def test_every_entry_of_the_table_has_cases(compared, profile):
+    """What the table says to have been compared is compared by the test below."""
+    named = {(operator, t) for operator, types in VERIFIED[profile].items() for t in types}
+    assert sorted(named - compared) == []
 
 
 @needs_litert
@@ -50,7 +81,7 @@ def test_equals_litert(litert, profile, name):
     for case, results in litert(profile)[name]:
         assert not isinstance(results, RuntimeFailure), f"{case.label}: {results}"
         interpreter = Interpreter(case.model, arithmetic=profile)
-        if name in REFUSED[profile]:
+        if not verified(profile, *leading(case.model)):
             assert "not compared" in interpreter.unsupported[0].found
             continue
         assert interpreter.unsupported == [], case.label

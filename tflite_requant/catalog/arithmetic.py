@@ -47,7 +47,8 @@ class Arithmetic:
     """What one profile says about one operator.
 
     per_tensor, per_axis: activation type -> Rescaling, by whether the weights' scales are per axis;
-                          `default` holds for what they do not name.
+                          "int16xint16" where the weights are int16 too; `default` holds for what
+                          they do not name.
     wide:      what an operator with 64-bit accumulators, and QUANTIZE of more than 8 bits, uses
                instead: a rounding or a whole law.
     grouped:   the rounding of a convolution in groups, where it is another one.
@@ -71,7 +72,11 @@ class Arithmetic:
         self, dtype: str, per_axis: bool = False, wide: bool = False, grouped: bool = False
     ) -> Rescaling:
         """The law for an activation type."""
-        found = dict(self.per_axis if per_axis else self.per_tensor).get(str(dtype), self.default)
+        table = dict(self.per_axis if per_axis else self.per_tensor)
+        leading, pair, _ = str(dtype).partition("x")
+        if pair and dtype in table:
+            return table[dtype]
+        found = table.get(leading, self.default)
         if wide and self.wide:
             whole = isinstance(self.wide, Rescaling)
             return self.wide if whole else replace(found, rounding=self.wide)
@@ -85,12 +90,14 @@ class Arithmetic:
 SINGLE_PRECISION = Rescaling(scale_product="float32")
 SINGLE_THROUGHOUT = Rescaling(scale_product="float32-throughout")
 REAL = Rescaling(rounding="real")
+WIDE, WIDE_SINGLE = Rescaling(rounding="int64"), Rescaling("float32", "int64")
 
 LITERT_REFERENCE = (
     Arithmetic("", "CONV_2D", per_tensor=(("uint8", SINGLE_PRECISION),), wide="int64"),
     Arithmetic("", "DEPTHWISE_CONV_2D", per_tensor=(("uint8", SINGLE_PRECISION),), wide="int64"),
     Arithmetic("", "TRANSPOSE_CONV", per_tensor=(("uint8", SINGLE_PRECISION),), wide="int64"),
-    Arithmetic("", "FULLY_CONNECTED", default=REAL),
+    Arithmetic("", "FULLY_CONNECTED", default=REAL, per_tensor=(("int16xint16", WIDE_SINGLE),),
+               per_axis=(("int16xint16", WIDE),)),
     Arithmetic("", "BATCH_MATMUL", default=SINGLE_PRECISION, wide="int64"),
     Arithmetic("", "MUL", default=SINGLE_THROUGHOUT),
     Arithmetic("", "RELU", default=SINGLE_THROUGHOUT),
@@ -121,7 +128,8 @@ LITERT_OPTIMIZED = (
                per_tensor=(("uint8", Rescaling("float32", "double-up-16-elements")),),
                wide="int64"),
     Arithmetic("", "FULLY_CONNECTED", default=UP, wide=REAL, per_tensor=(
-        ("uint8", UP_SINGLE), ("int8", UP_SINGLE), ("int16", UP_SINGLE))),
+        ("uint8", UP_SINGLE), ("int8", UP_SINGLE), ("int16", UP_SINGLE),
+        ("int16xint16", WIDE_SINGLE)), per_axis=(("int16xint16", WIDE),)),
     Arithmetic("", "ADD", own=(("uint8", "blocks-of-8"), ("int8", "blocks-of-16"),
                                ("int16", "blocks-of-16-unless-broadcast"))),
     Arithmetic("", "MUL", default=SINGLE_THROUGHOUT,

@@ -106,6 +106,7 @@ def taken(subgraph: Subgraph, op: Operator) -> bool:
         and _output_type_fits(op.name, leading, output)
         and all(_constant(inputs, p) for p in node.constants)
         and (node.weights is None or _centred(inputs[node.weights]))
+        and (node.weights is None or _width_fits(op.name, inputs[node.weights]))
         and (node.bias is None or _has_scale(inputs, node.bias))
         and (not node.covering or _covers(op, inputs[1]))
         and (not node.equal or _equal_grids(leading, inputs, output))
@@ -136,6 +137,12 @@ def _output_type_fits(operator: str, leading: Tensor, output: Tensor) -> bool:
 def _constant(inputs: list[Tensor | None], position: int) -> bool:
     tensor = inputs[position] if position < len(inputs) else None
     return tensor is None or tensor.is_constant
+
+
+def _width_fits(operator: str, weights: Tensor) -> bool:
+    """int4 weights are taken by FULLY_CONNECTED only, where rows fill whole bytes."""
+    whole = operator == "FULLY_CONNECTED" and weights.shape[-1] % 2 == 0
+    return weights.dtype != "int4" or whole
 
 
 def _centred(weights: Tensor) -> bool:

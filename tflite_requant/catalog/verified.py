@@ -39,7 +39,7 @@ BUILTIN = (
 )  # fmt: skip
 
 # XNNPACK also takes float32 nodes, and computes roots in another way.
-BUILTIN_ONLY = ((REAL, "RSQRT SQRT"),)
+BUILTIN_ONLY = ((REAL, "BATCH_MATMUL RSQRT SQRT"),)
 
 
 def _types_of(*tables) -> dict[str, frozenset[str]]:

@@ -57,9 +57,11 @@ def clamp(
     return np.minimum(np.maximum(values, low), high).astype(output.numpy)
 
 
-def clamp_real(values: np.ndarray, attributes: Attributes) -> np.ndarray:
-    """Floats clamped by the fused activation."""
+def clamp_real(values: np.ndarray, attributes: Attributes, infinite: bool = False) -> np.ndarray:
+    """Floats clamped by the fused activation, and to finite numbers unless `infinite`."""
     low, high = REAL_BOUNDS.get(fused(attributes), (None, None))
-    if low is None and high is None:
+    if infinite and low is None and high is None:
         return values
+    most = np.inf if infinite else np.finfo(values.dtype).max
+    low, high = (-most if low is None else low), (most if high is None else high)
     return np.clip(values, low, high).astype(values.dtype)

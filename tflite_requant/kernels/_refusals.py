@@ -1,7 +1,8 @@
 """What an arithmetic profile has no number for, told before anything runs.
 
 A rescale that is a shift exists only where the multiplier is a power of two. Operands of unlike
-8-bit types exist in no runtime; the profile "extended" computes them.
+8-bit types exist in no runtime; the profile "extended" computes them. Other combinations of types,
+and of types with options, that LiteRT's kernels do not take have no number either.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tflite_requant.catalog.signatures import fits, signatures_of
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
+from tflite_requant.kernels._conditions import condition
 from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
 WEIGHTED = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
@@ -21,6 +24,7 @@ COMPARED = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUA
 EIGHT_BIT = ("uint8", "int8")
 QUANTIZED = (*EIGHT_BIT, "int16")
 MIXING = "extended"
+LITERT = ("litert", MIXING)
 GATE_SCALE = 2.0**-12
 
 
@@ -33,6 +37,13 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
         if mixed:
             need = f"one 8-bit type, or arithmetic {MIXING!r}"
             return [Finding("error", subgraph.label(op), "mixed-types", mixed, need)]
+    types = _unlike(profile, op, inputs, outputs)
+    if types:
+        found, need = types
+        return [Finding("error", subgraph.label(op), "operand-types", found, need)]
+    reason = condition(op, inputs) if profile.startswith(LITERT) else ""
+    if reason:
+        return [Finding("error", subgraph.label(op), "kernel", reason)]
     if profile in SHIFTS and outputs:
         for what, real in _multipliers(op, inputs, outputs[0]):
             exact = is_power_of_two(real)
@@ -54,6 +65,26 @@ def _mixed_types(operator: str, inputs: list[Tensor | None], outputs: list[Tenso
         return ""
     types = sorted({t.dtype for t in together if t is not None and t.dtype in EIGHT_BIT})
     return f"{' and '.join(types)} in one operator" if len(types) > 1 else ""
+
+
+def _unlike(
+    profile: str, op: Operator, inputs: list[Tensor | None], outputs: list[Tensor]
+) -> tuple[str, str] | None:
+    """(types found, types needed) of operands that no kernel takes together, else None."""
+    signatures = signatures_of(op.name)
+    taken = [None if t is None else t.dtype for t in inputs]
+    made = [t.dtype for t in outputs]
+    if profile == MIXING:
+        signatures = tuple(s.replace("uint8", "int8") for s in signatures)
+        taken = ["int8" if t == "uint8" else t for t in taken]
+        made = ["int8" if t == "uint8" else t for t in made]
+    position = WEIGHTED.get(op.name, 0)
+    leading = taken[position] if position < len(taken) else None
+    absent = not profile.startswith(LITERT)
+    if not signatures or any(fits(s, leading or "", taken, made, absent) for s in signatures):
+        return None
+    found = f"{' '.join(t or '(absent)' for t in taken)} -> {' '.join(made)}"
+    return found, " or ".join(signatures)
 
 
 def _named(what: str, real: np.ndarray, exact: np.ndarray) -> str:

@@ -31,7 +31,8 @@ def weighted_stages(
     """
     accumulator = add_bias(products, bias, wide)
     yield "accumulator", accumulator
-    law = arithmetic.rescaling(output.dtype, weights.qparams.per_axis, wide, grouped)
+    pair = output.dtype if weights.dtype != np.int16 else "int16xint16"
+    law = arithmetic.rescaling(pair, weights.qparams.per_axis, wide, grouped)
     rescaled = rescale_by_scales(accumulator, data.scale, weights.scale, output.qparams.scale, law)
     yield "rescaled", rescaled
     shifted = rescaled + output.qparams.zero_point

@@ -7,21 +7,27 @@ input channels than data channels make groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import gemm, is_wide, reach, zero_point
+from tflite_requant.kernels._real_products import convolved, real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 from tflite_requant.kernels._window import Axis, axes_2d, padded, windows
 
+Convolve = Callable[[np.ndarray, np.ndarray, Axis, Axis], np.ndarray]
 COLUMNS_AT_ONCE = 1 << 22  # elements of one block of unrolled windows
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    if data.dtype.kind == "f":
+        total = _by_groups(data.integers, filters.integers, attributes, convolved)
+        yield from real_stages(total, bias, attributes)
+        return
     wide = is_wide(bias)
     yield from weighted_stages(
         _products(data, filters, attributes),
@@ -37,22 +43,29 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
 
 
 def _products(data, filters, attributes) -> np.ndarray:
-    weights = filters.integers
-    count, kernel_h, kernel_w, depth = weights.shape
-    channels = data.shape[3]
-    if channels % depth or count % (channels // depth):
-        raise KernelError(f"{channels} data channels, filters {list(weights.shape)} do not divide")
-    groups = channels // depth
-    y, x = axes_2d(data.shape, kernel_h, kernel_w, attributes)
     centred = data.integers.astype(np.float32) - np.float32(zero_point(data))
-    image = padded(centred, y, x, 0)
-    taps = weights.astype(np.int32) - zero_point(filters)
+    taps = filters.integers.astype(np.int32) - zero_point(filters)
+
+    def convolve(image: np.ndarray, part: np.ndarray, y: Axis, x: Axis) -> np.ndarray:
+        matrix = part.reshape(part.shape[0], -1).T
+        return _convolve(padded(image, y, x, 0), matrix, y, x, reach(data))
+
+    return _by_groups(centred, taps, attributes, convolve)
+
+
+def _by_groups(image: np.ndarray, taps: np.ndarray, attributes, convolve: Convolve) -> np.ndarray:
+    """Each group of filters over its channels of the NHWC image, side by side."""
+    count, kernel_h, kernel_w, depth = taps.shape
+    channels = image.shape[3]
+    if channels % depth or count % (channels // depth):
+        raise KernelError(f"{channels} data channels, filters {list(taps.shape)} do not divide")
+    groups = channels // depth
+    y, x = axes_2d(image.shape, kernel_h, kernel_w, attributes)
     per_group = count // groups
     parts = []
     for g in range(groups):
-        matrix = taps[g * per_group : (g + 1) * per_group].reshape(per_group, -1).T
-        part = image[..., g * depth : (g + 1) * depth]
-        parts.append(_convolve(part, matrix, y, x, reach(data)))
+        filters = taps[g * per_group : (g + 1) * per_group]
+        parts.append(convolve(image[..., g * depth : (g + 1) * depth], filters, y, x))
     return parts[0] if groups == 1 else np.concatenate(parts, axis=-1)
 
 

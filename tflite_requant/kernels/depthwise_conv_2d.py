@@ -12,6 +12,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import centred32, is_wide, zero_point
+from tflite_requant.kernels._real_products import real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 from tflite_requant.kernels._window import axes_2d, padded, tap
@@ -21,6 +22,11 @@ BLOCK = 1 << 16  # accumulators summed at a time, so that they stay in the cache
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    if data.dtype.kind == "f":
+        weights = filters.integers[0]
+        total = _sums(data.integers, weights, attributes)
+        yield from real_stages(total, bias, attributes)
+        return
     wide = is_wide(bias)
     yield from weighted_stages(
         _products(data, filters, attributes, wide),
@@ -35,18 +41,22 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
 
 
 def _products(data, filters, attributes, wide: bool) -> np.ndarray:
-    _, kernel_h, kernel_w, count = filters.shape
-    channels = data.shape[3]
-    if count % channels:
-        raise KernelError(f"{count} filters for {channels} data channels do not divide")
-    y, x = axes_2d(data.shape, kernel_h, kernel_w, attributes)
     # 32-bit sums may wrap, exactly as the accumulator they stand for.
     kind = np.int64 if wide else np.int32
-    image = padded(centred32(data).astype(kind, copy=False), y, x, 0)
-    image = np.repeat(image, count // channels, axis=3)
     weights = filters.integers[0].astype(kind)
     if filters.dtype == np.uint8:
         weights = weights - kind(zero_point(filters))
+    return _sums(centred32(data).astype(kind, copy=False), weights, attributes)
+
+
+def _sums(image: np.ndarray, weights: np.ndarray, attributes) -> np.ndarray:
+    """Sums over rows and columns of weights (h, w, count), in that order, in the image's type."""
+    kernel_h, kernel_w, count = weights.shape
+    channels, kind = image.shape[3], image.dtype
+    if count % channels:
+        raise KernelError(f"{count} filters for {channels} data channels do not divide")
+    y, x = axes_2d(image.shape, kernel_h, kernel_w, attributes)
+    image = np.repeat(padded(image, y, x, 0), count // channels, axis=3)
     out = np.zeros((image.shape[0], y.out, x.out, count), kind)
     step = max(1, BLOCK // max(1, out.shape[0] * x.out * count))
     scratch = np.empty((out.shape[0], min(step, y.out), x.out, count), kind)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import centred32, gemm, is_wide, reach, zero_point
+from tflite_requant.kernels._real_products import dot, real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 
@@ -19,7 +20,12 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
     if attributes.get("weights_format", "DEFAULT") != "DEFAULT":
         raise KernelError(f"weights format {attributes['weights_format']}; DEFAULT is supported")
-    wide = is_wide(bias)
+    if data.dtype.kind == "f":
+        total = dot(data.integers.reshape(-1, filters.shape[1]), filters.integers.T)
+        total = total.reshape(_shape(data, filters.shape[0], attributes))
+        yield from real_stages(total, bias, attributes)
+        return
+    wide = is_wide(bias) or filters.dtype == np.int16
     if arithmetic.law(operands.output.dtype) != "narrow-without-bias":
         wide = wide or _declared_wide(data, bias, attributes)
     matrix = (filters.integers.astype(np.int32) - zero_point(filters)).T

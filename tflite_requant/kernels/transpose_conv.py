@@ -12,6 +12,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import centred32, gemm, reach, zero_point
+from tflite_requant.kernels._real_products import real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 from tflite_requant.kernels._window import axis
@@ -19,6 +20,10 @@ from tflite_requant.kernels._window import axis
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     filters, data, bias = operands.input(1), operands.input(2), operands.input(3)
+    if data.dtype.kind == "f":
+        total = _real_sums(data, filters, operands.input(0).integers, attributes)
+        yield from real_stages(total, bias, attributes)
+        return
     if arithmetic.law(operands.output.dtype) == "unclamped":
         attributes = _as_micro(data, bias, attributes)
     wide = _is_wide(data, bias, attributes)
@@ -44,30 +49,54 @@ def _is_wide(data, bias, attributes: Attributes) -> bool:
 
 
 def _products(data, filters, shape: np.ndarray, attributes: Attributes) -> np.ndarray:
-    n, out_h, out_w, _ = (int(s) for s in shape)
     count, kernel_h, kernel_w, depth = filters.shape
-    stride_h, stride_w = attributes["stride_h"], attributes["stride_w"]
-    y = axis(out_h, kernel_h, stride_h, 1, attributes["padding"])
-    x = axis(out_w, kernel_w, stride_w, 1, attributes["padding"])
     taps = filters.integers.astype(np.int32) - zero_point(filters)
     matrix = taps.transpose(3, 1, 2, 0).reshape(depth, -1)
     spread = gemm(centred32(data).reshape(-1, depth), matrix, reach(data)).astype(np.int64)
-    height, width = data.shape[1], data.shape[2]
-    spread = spread.reshape(n, height, width, kernel_h, kernel_w, count)
-    canvas = np.zeros(
-        (
-            n,
-            max((height - 1) * stride_h + kernel_h, y.before + out_h),
-            max((width - 1) * stride_w + kernel_w, x.before + out_w),
-            count,
-        ),
-        np.int64,
-    )
+    spread = spread.reshape(*data.shape[:3], kernel_h, kernel_w, count)
+    canvas = _Canvas(data.shape, filters.shape, shape, attributes, np.int64)
     for row in range(kernel_h):
         for column in range(kernel_w):
-            canvas[
-                :,
-                row : row + (height - 1) * stride_h + 1 : stride_h,
-                column : column + (width - 1) * stride_w + 1 : stride_w,
-            ] += spread[:, :, :, row, column]
-    return canvas[:, y.before : y.before + out_h, x.before : x.before + out_w]
+            canvas.under(row, column)[...] += spread[:, :, :, row, column]
+    return canvas.output()
+
+
+def _real_sums(data, filters, shape: np.ndarray, attributes: Attributes) -> np.ndarray:
+    """Every output in the order of the data that reach it: by row, column, and channel."""
+    _, kernel_h, kernel_w, depth = filters.shape
+    canvas = _Canvas(data.shape, filters.shape, shape, attributes, np.float32)
+    for row in reversed(range(kernel_h)):
+        for column in reversed(range(kernel_w)):
+            place = canvas.under(row, column)
+            for channel in range(depth):
+                taps = filters.integers[:, row, column, channel]
+                place += data.integers[..., channel, None] * taps
+    return canvas.output()
+
+
+class _Canvas:
+    """The output with a margin, so that every window of every data element lies inside."""
+
+    def __init__(self, data_shape, filter_shape, shape, attributes: Attributes, kind) -> None:
+        n, out_h, out_w, _ = (int(s) for s in shape)
+        count, kernel_h, kernel_w, _ = filter_shape
+        self.height, self.width = data_shape[1], data_shape[2]
+        self.stride_h, self.stride_w = attributes["stride_h"], attributes["stride_w"]
+        y = axis(out_h, kernel_h, self.stride_h, 1, attributes["padding"])
+        x = axis(out_w, kernel_w, self.stride_w, 1, attributes["padding"])
+        rows = max((self.height - 1) * self.stride_h + kernel_h, y.before + out_h)
+        columns = max((self.width - 1) * self.stride_w + kernel_w, x.before + out_w)
+        self.values = np.zeros((n, rows, columns, count), kind)
+        self.inside = slice(y.before, y.before + out_h), slice(x.before, x.before + out_w)
+
+    def under(self, row: int, column: int) -> np.ndarray:
+        """What one filter position meets: a view (n, height, width, count) of the canvas."""
+        return self.values[
+            :,
+            row : row + (self.height - 1) * self.stride_h + 1 : self.stride_h,
+            column : column + (self.width - 1) * self.stride_w + 1 : self.stride_w,
+        ]
+
+    def output(self) -> np.ndarray:
+        """The canvas without its margin."""
+        return self.values[:, self.inside[0], self.inside[1]]

@@ -26,9 +26,11 @@ from .resize import GROUPS as RESIZE
 from .vector import BEYOND_REFERENCE
 from .vector import GROUPS as VECTOR
 from .weighted import GROUPS as WEIGHTED
+from .weighted_types import GROUPS as WEIGHTED_TYPES
 
 GROUPS: tuple[Group, ...] = (
     *WEIGHTED,
+    *WEIGHTED_TYPES,
     *VECTOR,
     *ELEMENTWISE,
     *POOLING,

@@ -1,0 +1,62 @@
+"""What LiteRT asks of an operator's parameters besides types, where the file alone decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tflite_requant.model.graph import Operator, Tensor
+
+Tensors = Sequence["Tensor | None"]
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+BIAS_DECIDES = {"CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
+
+
+def condition(op: Operator, inputs: Tensors) -> str:
+    """Why LiteRT's kernel does not compute an operator on operands of fitting types, or ""."""
+    return next((found for rule in RULES.get(op.name, ()) if (found := rule(op, inputs))), "")
+
+
+def _width_of_bias(op: Operator, inputs: Tensors) -> str:
+    """int16 data: the option says how wide the bias is read."""
+    position = BIAS_DECIDES[op.name]
+    bias = inputs[position] if position < len(inputs) else None
+    if bias is None or bias.dtype not in ("int32", "int64"):
+        return ""
+    data = inputs[position - 1 if op.name == "TRANSPOSE_CONV" else 0]
+    narrow = op.option("quantized_bias_type") == "INT32"
+    if data.dtype != "int16" or narrow == (bias.dtype == "int32"):
+        return ""
+    read = "int32" if narrow else "int64"
+    return f"the bias is {bias.dtype}, but option quantized_bias_type has LiteRT read it as {read}"
+
+
+def _one_scale_in_uint8(op: Operator, inputs: Tensors) -> str:
+    weights = inputs[1]
+    if weights.dtype == "uint8" and weights.qparams and weights.qparams.per_axis:
+        return "uint8 weights have several scales: LiteRT refuses"
+    return ""
+
+
+def _symmetric_weights(op: Operator, inputs: Tensors) -> str:
+    weights = inputs[1]
+    if weights.dtype in ("int8", "int4") and weights.qparams and any(weights.qparams.zero_points):
+        return f"the zero point of {weights.dtype} weights is not 0: LiteRT refuses"
+    return ""
+
+
+def _scaled(op: Operator, inputs: Tensors) -> str:
+    """Comparisons of quantized operands read their scales."""
+    scaled = ("uint8", "int8", "int16") if op.name == "NOT_EQUAL" else ("uint8", "int8")
+    if inputs[0].dtype in scaled and any(t.qparams is None for t in inputs[:2]):
+        return f"{op.name} of {inputs[0].dtype} without scales: LiteRT aborts or sees all as equal"
+    return ""
+
+
+Rule = Callable[[Operator, Tensors], str]
+RULES: dict[str, tuple[Rule, ...]] = {
+    "CONV_2D": (_width_of_bias, _one_scale_in_uint8, _symmetric_weights),
+    "DEPTHWISE_CONV_2D": (_one_scale_in_uint8,),
+    "TRANSPOSE_CONV": (_width_of_bias, _one_scale_in_uint8),
+    "FULLY_CONNECTED": (_width_of_bias, _one_scale_in_uint8),
+    **dict.fromkeys(COMPARISONS, (_scaled,)),
+}
