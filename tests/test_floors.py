@@ -21,7 +21,7 @@ FLOORS = (
     ("statistics", "search"),
     ("rewrite", "describe", "requantize"),
     ("runtime", "samples", "files"),
-    ("compare", "accuracy", "golden"),
+    ("compare", "accuracy", "golden", "study"),
     ("report",),
     ("cli",),
     ("__init__", "__main__"),

@@ -31,6 +31,13 @@ def test_demo_under_every_scheme(demo_model, folder, capsys, validator):
     assert problems(validator, capsys.readouterr().out) == []
 
 
+def test_study(demo_model, folder, capsys, validator):
+    words = [str(demo_model), "-s", "symmetric-po2", "-o", ".", "--json", "--report", "r.json"]
+    assert main(words) == 0
+    assert problems(validator, capsys.readouterr().out) == []
+    assert problems(validator, Path("r.json").read_text("utf-8")) == []
+
+
 def test_calibrated(demo_model, folder, capsys, validator):
     samples = f"{demo_model.parent / 'digits_samples.npz'}:calibration"
     words = [str(demo_model), "-s", "symmetric", "-o", ".", "--json", "--calibration", samples]

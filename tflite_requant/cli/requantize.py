@@ -8,17 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tflite_requant.cli import reports
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.errors import FormatError, RefusedError, UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.report.as_json import document, refusal_value, report_value
+from tflite_requant.report.as_study import study_value
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
 from tflite_requant.report.text import summary_text
 from tflite_requant.schemes import Scheme, load_scheme
+from tflite_requant.study.outcome import Study
 
 SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
 USAGE = "MODEL [flags]"
@@ -78,6 +81,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
     )
+    reports.add_flags(build)
     build.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -91,6 +95,7 @@ class Attempt:
     data: bytes = b""
     refusal: RefusedError | None = None
     unmet: tuple[str, ...] = ()
+    study: Study | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -108,7 +113,9 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
 
     depfile = Path(args.depfile) if args.depfile else None
-    _check_places(source, [*outputs, *([depfile] if depfile else [])])
+    reports.check(args, schemes)
+    pages = [place for scheme in schemes for place in reports.places(args, scheme)]
+    _check_places(source, [*outputs, *pages, *([depfile] if depfile else [])])
     options = _options(args)
     model = files.load(source)
     samples = _samples(args, model)
@@ -120,10 +127,14 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     good = all(attempt.succeeded for attempt in attempts)
     if good:
         contents = {attempt.output: attempt.data for attempt in attempts}
+        for attempt in attempts if pages else ():
+            contents |= reports.contents(
+                args, attempt.scheme, attempt.report, attempt.study, _value(attempt)
+            )  # fmt: skip
         if depfile:
             scheme_files = [Path(word) for word, _ in named if word.endswith(".toml")]
             inputs = [source, *scheme_files, *files_of(args.calibration)]
-            contents[depfile] = depfile_bytes(outputs, inputs)
+            contents[depfile] = depfile_bytes([*outputs, *pages], inputs)
         files.write_all(contents)
     _complain(source, attempts)
     return (0 if good else 1), _answer(args, source, attempts, good)
@@ -213,7 +224,11 @@ def _attempt(
         report = replace(report, metrics=_measured(model, result.model, samples, args))
     missed = unmet(conditions, numbers(report))
     data = files.model_bytes(result.model)
-    return Attempt(scheme, output, report, data, unmet=tuple(missed))
+    study = None
+    if reports.wanted(args) and not missed:
+        progress = shows_progress(args)
+        study = reports.study_of(model, result.model, samples, args.seed, progress)
+    return Attempt(scheme, output, report, data, unmet=tuple(missed), study=study)
 
 
 @contextmanager
@@ -305,4 +320,6 @@ def _value(attempt: Attempt) -> dict:
     if attempt.refusal is not None:
         return refusal_value(attempt.scheme.name, attempt.refusal)
     value = report_value(attempt.report)
+    if attempt.study is not None:
+        value["study"] = study_value(attempt.study)
     return {**value, "output": str(attempt.output), "unmet": list(attempt.unmet)}

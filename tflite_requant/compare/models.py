@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
@@ -23,13 +23,14 @@ from tflite_requant.compare.outcome import Comparison
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError
 from tflite_requant.feeds import stored_values
-from tflite_requant.interpreter import Interpreter
+from tflite_requant.interpreter import Interpreter, Results
 from tflite_requant.model import Model
 from tflite_requant.samples import array_samples, load_samples
 
 DEFAULT_ARITHMETIC = "litert-reference"
 Inputs = str | np.ndarray | Mapping[str, np.ndarray] | Iterable
 Source = Model | bytes | str | PathLike
+Watch = Callable[[Results, Results], None]
 
 
 def compare(
@@ -61,7 +62,7 @@ def compare(
     if b is None:
         return _with_litert(first, samples, arithmetic, progress)
     second = files.load(b) if not isinstance(b, Model) else b
-    return _with_model(first, second, samples, arithmetic, progress)
+    return compare_models(first, second, samples, arithmetic, progress)
 
 
 def samples_of(inputs: Inputs, model: Model) -> Iterable:
@@ -73,7 +74,16 @@ def samples_of(inputs: Inputs, model: Model) -> Iterable:
     return inputs
 
 
-def _with_model(a: Model, b: Model, samples: Iterable, arithmetic: str, progress: bool):
+def compare_models(
+    a: Model,
+    b: Model,
+    samples: Iterable,
+    arithmetic: str,
+    progress: bool = False,
+    watch: Watch | None = None,
+) -> Comparison:
+    """`compare` of two models on samples of A. watch: is given both results of every sample, by
+    tensor index."""
     ours, theirs = Interpreter(a, arithmetic), Interpreter(b, arithmetic)
     wiring = match_inputs(a, b)
     can_a, can_b = _computable(ours), _computable(theirs)
@@ -86,6 +96,8 @@ def _with_model(a: Model, b: Model, samples: Iterable, arithmetic: str, progress
             found_a = ours.run(feeds, keep=[p.a.index for p in pairs])
             found_b = theirs.run(other, keep=[p.b.index for p in pairs])
             book.add(found_a, found_b)
+            if watch is not None:
+                watch(found_a, found_b)
     matched = {p.b.index for p in pairs}
     only_b = tuple(t.name for t in computed(b) if t.index not in matched)
     return book.result(arithmetic, "model", only_b)

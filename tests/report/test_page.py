@@ -1,0 +1,77 @@
+"""The HTML page: whole in itself, well formed, the same bytes every time."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+from tflite_requant.cli import main  # noqa: E402
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Nesting(HTMLParser):
+    """Collects text, and complains about tags that do not close where they should."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.wrong, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append((tag, self.getpos()))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def written(demo_model, name, *words) -> str:
+    assert main([str(demo_model), "-s", "symmetric-po2", "-o", "out.tflite", *words]) == 0
+    return Path(name).read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def demo_page(demo_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    words = ["-o", str(folder / "out.tflite"), "--report", str(folder / "page.html")]
+    assert main([str(demo_model), "-s", "symmetric-po2", "--clamps", "exact", *words]) == 0
+    return (folder / "page.html").read_text("utf-8")
+
+
+def test_well_formed_and_whole_in_itself(demo_page):
+    nesting = Nesting()
+    nesting.feed(demo_page)
+    assert (nesting.wrong, nesting.open) == ([], [])
+    outside = [u for u in re.findall(r'(?:src|href)="([^"]*)"', demo_page) if not u.startswith("#")]
+    assert outside == []
+    text = " ".join(" ".join(nesting.text).split())
+    for said in ("on symmetric-po2", "clamps exact", "exception", "fixed-output", "sha256",
+                 "rounding litert-reference", "relabelled", "0 of 21"):  # fmt: skip
+        assert said in text, said
+    assert demo_page.count("<svg") == 2 + 21
+
+
+def test_names_are_escaped(demo_page):
+    assert "<b>" in demo_page  # of the template
+    from tflite_requant.outcome import Report
+    from tflite_requant.report.html.page import page
+    from tflite_requant.study.outcome import Study
+
+    report = Report("<i>", "a & b", "litert-reference", "no data", True)
+    made = page(report, Study(1, "x", "litert-reference", (), ()), "<script>.tflite", {})
+    assert "<i>" not in made and "<script>." not in made and "a &amp; b" in made
+
+
+def test_same_bytes(demo_model, demo_page, folder):
+    assert written(demo_model, "p.html", "--report", "p.html", "--clamps", "exact") == demo_page

@@ -1,0 +1,148 @@
+"""The page: a report and the study of its result, put into a template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from tflite_requant.errors import UsageError
+from tflite_requant.outcome import OperatorOutcome, Report
+from tflite_requant.report.accuracy import decibel
+from tflite_requant.report.html import plots
+from tflite_requant.report.layout import percent, plural
+from tflite_requant.report.numbers import numbers
+from tflite_requant.report.text import EXACTNESS, KEPT, shifts
+from tflite_requant.study.outcome import Study, TensorStudy
+from tflite_requant.version import VERSION
+
+SEVERITIES = ("error", "exception", "warning", "note")
+NEEDED = "needs jinja2 and matplotlib: pip install 'tflite-requant[report]'"
+
+
+def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -> str:
+    """The page's text. model: the source's file name; options: what else was asked, by flag.
+
+    Raises UsageError where jinja2 or matplotlib is not installed.
+    """
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401  (plots import it when they draw)
+    except ImportError as error:
+        raise UsageError(f"an HTML report {NEEDED} ({error.name} is missing)") from None
+
+    home = files(__package__)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string((home / "page.html.j2").read_text("utf-8"))
+    return template.render(
+        style=(home / "page.css").read_text("utf-8"),
+        model=model,
+        report=report,
+        study=study,
+        version=VERSION,
+        options={k: v for k, v in options.items() if v},
+        cards=cards(report, study),
+        verdict=verdict(report),
+        counts=_counts(report),
+        findings=[(s, [f for f in report.findings if f.severity == s]) for s in SEVERITIES],
+        operators=_rows(report, study),
+        figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
+        shifts=shifts,
+        plural=plural,
+        number=lambda value: f"{value:.6g}",
+    )
+
+
+def verdict(report: Report) -> str:
+    """The whole outcome in a sentence."""
+    if not report.changed:
+        return f"The model is on scheme {report.scheme} already; nothing was changed."
+    n = len(report.exceptions)
+    if not n:
+        return f"Everything the scheme {report.scheme} asks of a model holds."
+    what = "one exception, which TFLite prescribes" if n == 1 else f"{n} exceptions"
+    return f"What the scheme {report.scheme} asks holds with {what}; see the findings."
+
+
+def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
+    """(value, name, explanation) of the numbers that decide."""
+    found = numbers(report)
+    shown = []
+    if "sqnr" in found:
+        text = decibel(found["sqnr"])
+        unit = text if text == "exact" else f"{text} dB"
+        shown.append(
+            (unit, "output SQNR", f"on {found['samples']:.0f} samples, against the source")
+        )
+    elif study.tensors:
+        outputs = [t.sqnr for t in study.tensors[-1:] if t.sqnr is not None]
+        if outputs:
+            text = decibel(min(outputs))
+            unit = text if text == "exact" else f"{text} dB"
+            shown.append((unit, "last SQNR", f"on {study.samples} samples: {study.data}"))
+    if "same_top1" in found:
+        shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
+    exact = report.count("bit-identical") + report.count("grid-exact")
+    total = len(report.operators)
+    shown.append((f"{exact} of {total}", "operators exact", "same real grids and weights"))
+    weights = sum(op.weights for op in report.operators)
+    if weights:
+        same = sum(op.exact_weights for op in report.operators)
+        shown.append((percent(same, weights), "weights exact", f"of {weights:,}"))
+    shown.append((str(len(report.exceptions)), "exceptions", "to the scheme"))
+    shown.append((str(len(report.inserted)), "inserted", "operators"))
+    shown.append((f"{report.result_bytes:,}", "bytes", f"the source has {report.source_bytes:,}"))
+    return shown
+
+
+def _counts(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
+    exactness, kept = ([op.exactness for op in report.operators], [t.kept for t in report.tensors])
+    return [
+        ("operators", [(k, exactness.count(k)) for k in EXACTNESS if k in exactness]),
+        ("tensors", [(k, kept.count(k)) for k in KEPT if k in kept]),
+    ]
+
+
+def _rows(report: Report, study: Study) -> list[dict[str, Any]]:
+    """A row for each operator, with its figure."""
+    by_operator: dict[str, TensorStudy] = {}
+    for tensor in study.tensors:
+        by_operator.setdefault(tensor.operator, tensor)
+    weights = {w.label: w for w in study.weights}
+    rows = []
+    for op in report.operators:
+        tensor, weighted = by_operator.get(op.label), weights.get(op.label)
+        rows.append(
+            {
+                "op": op,
+                "sqnr": decibel(tensor.sqnr) if tensor else "-",
+                "low": tensor is not None and _is_low(tensor.sqnr),
+                "multiplier": _multiplier(weighted.multipliers if weighted else ()),
+                "clamp": _clamp(op),
+                "figure": plots.operator_figure(tensor, weighted),
+            }
+        )
+    return rows
+
+
+def _is_low(sqnr: float | None) -> bool:
+    return sqnr is not None and sqnr < 10.0
+
+
+def _multiplier(values: tuple[float, ...]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{low:.4g}" if low == high else f"{low:.4g} ... {high:.4g}"
+
+
+def _clamp(op: OperatorOutcome) -> str:
+    if op.clamp_lost is None:
+        return ""
+    below, above = op.clamp_lost
+    told = [f"{s}{v:.0f}" for s, v in (("-", below), ("+", above)) if v and math.isfinite(v)]
+    hits = op.clamp_hits
+    return " ".join(told) + (f" ({max(hits):.3%} of values)" if hits and max(hits) else "")

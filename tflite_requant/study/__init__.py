@@ -1,0 +1,23 @@
+"""A result beside its source, in all the detail that a report page shows.
+
+Names are imported when they are first used: what a study says (`outcome`) needs no NumPy.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "Histogram": "outcome",
+    "Study": "outcome",
+    "TensorStudy": "outcome",
+    "WeightsStudy": "outcome",
+    "study": "measured",
+    "histograms": "values",
+}
+
+__all__ = ["Histogram", "Study", "TensorStudy", "WeightsStudy", "histograms", "study"]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,59 @@
+"""`study`: a result run beside its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tflite_requant.compare.matching import PLAIN, origin_of
+from tflite_requant.compare.models import compare_models
+from tflite_requant.model import Model
+from tflite_requant.study.outcome import Study, TensorStudy
+from tflite_requant.study.values import histograms
+from tflite_requant.study.weights import weights_studies
+
+
+def study(
+    source: Model,
+    result: Model,
+    samples: Iterable,
+    data: str,
+    *,
+    arithmetic: str = "litert-reference",
+    progress: bool = False,
+) -> Study:
+    """Run both models on samples of the source's inputs through our interpreter.
+
+    samples: as `compare` takes them. data: one phrase that says what they are. Histograms count
+    every computed tensor of 8 or 16 bits with one scale.
+
+    Raises SampleError, UnsupportedOperatorError, UsageError as `compare`.
+    """
+    before, after = histograms(source.main.tensors), histograms(result.main.tensors)
+
+    def count(found_a, found_b) -> None:
+        for counters, found in ((before, found_a), (after, found_b)):
+            for index, counter in counters.items():
+                if index in found:
+                    counter.add(found[index])
+
+    comparison = compare_models(source, result, samples, arithmetic, progress, count)
+    meanings = origin_of(result).meanings
+    tensors = tuple(
+        TensorStudy(
+            t.name,
+            t.index,
+            t.operator,
+            t.sqnr,
+            t.elements,
+            t.differing,
+            dict(t.histogram),
+            before[t.index].result() if t.index in before else None,
+            after[t.index_b].result() if t.index_b in after else None,
+            meanings.get(t.index_b, PLAIN).gain,
+            meanings.get(t.index_b, PLAIN).offset,
+        )
+        for t in comparison.tensors
+    )
+    partners = {t.index: t.index_b for t in comparison.tensors}
+    weighted = tuple(weights_studies(source, result, partners))
+    return Study(comparison.samples, data, arithmetic, tensors, weighted)
