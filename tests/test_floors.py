@@ -20,7 +20,7 @@ FLOORS = (
     ("interpreter",),
     ("statistics", "search"),
     ("rewrite", "describe", "requantize"),
-    ("runtime", "samples", "files"),
+    ("runtime", "samples", "files", "c_array"),
     ("compare", "accuracy", "golden", "study"),
     ("report",),
     ("cli",),

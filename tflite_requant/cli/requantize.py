@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tflite_requant.cli import reports
+from tflite_requant.cli import companions
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.terminal import complain, shows_progress
@@ -81,7 +81,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
     )
-    reports.add_flags(build)
+    companions.add_flags(build)
     build.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -113,9 +113,9 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
 
     depfile = Path(args.depfile) if args.depfile else None
-    reports.check(args, schemes)
-    pages = [place for scheme in schemes for place in reports.places(args, scheme)]
-    _check_places(source, [*outputs, *pages, *([depfile] if depfile else [])])
+    companions.check(args, schemes)
+    beside = [place for scheme in schemes for place in companions.places(args, scheme)]
+    _check_places(source, [*outputs, *beside, *([depfile] if depfile else [])])
     options = _options(args)
     model = files.load(source)
     samples = _samples(args, model)
@@ -127,14 +127,14 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     good = all(attempt.succeeded for attempt in attempts)
     if good:
         contents = {attempt.output: attempt.data for attempt in attempts}
-        for attempt in attempts if pages else ():
-            contents |= reports.contents(
-                args, attempt.scheme, attempt.report, attempt.study, _value(attempt)
+        for a in attempts:
+            contents |= companions.contents(
+                args, a.scheme, a.data, a.report, a.study, _value(a)
             )  # fmt: skip
         if depfile:
             scheme_files = [Path(word) for word, _ in named if word.endswith(".toml")]
             inputs = [source, *scheme_files, *files_of(args.calibration)]
-            contents[depfile] = depfile_bytes([*outputs, *pages], inputs)
+            contents[depfile] = depfile_bytes([*outputs, *beside], inputs)
         files.write_all(contents)
     _complain(source, attempts)
     return (0 if good else 1), _answer(args, source, attempts, good)
@@ -225,9 +225,9 @@ def _attempt(
     missed = unmet(conditions, numbers(report))
     data = files.model_bytes(result.model)
     study = None
-    if reports.wanted(args) and not missed:
+    if companions.wanted(args) and not missed:
         progress = shows_progress(args)
-        study = reports.study_of(model, result.model, samples, args.seed, progress)
+        study = companions.study_of(model, result.model, samples, args.seed, progress)
     return Attempt(scheme, output, report, data, unmet=tuple(missed), study=study)
 
 

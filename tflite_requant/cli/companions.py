@@ -1,10 +1,11 @@
-"""`--report` and `--overlay`: pages and data about a result, written with it."""
+"""`--report`, `--overlay` and `--c-array`: files that are written with a result."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from tflite_requant import c_array
 from tflite_requant.errors import UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.schemes import Scheme
@@ -13,18 +14,27 @@ from tflite_requant.study.outcome import Study
 SAMPLES = 8  # of those that were given; each is run through both models
 MADE_UP = 4
 PLACE = "{scheme}"
-SUFFIXES = (".html", ".json")
+# Flag -> what names given to it end in.
+SUFFIXES = {
+    "report": (".html", ".json"),
+    "overlay": (".json",),
+    "c_array": c_array.SUFFIXES,
+}
 
 
 def add_flags(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--report", metavar="FILE", action="append", default=[],
-        help="a page about the result (.html), or its data (.json); {scheme} in the name stands "
-        "for each scheme; may be repeated",
+        help="a page about the result (.html), or its data (.json); {scheme} in this and the next "
+        "two names stands for each scheme",
     )  # fmt: skip
     parser.add_argument(
-        "--overlay", metavar="FILE.json",
+        "--overlay", metavar="FILE.json", action="append", default=[],
         help="the error of every tensor as node data for Model Explorer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--c-array", metavar="FILE.cc", action="append", default=[],
+        help="the result as C source (.c, .cc), for TFLite Micro; its header is written beside it",
     )  # fmt: skip
 
 
@@ -35,24 +45,29 @@ def wanted(args: argparse.Namespace) -> bool:
 
 def check(args: argparse.Namespace, schemes: list[Scheme]) -> None:
     """Raise UsageError for names that cannot be written."""
-    for flag, names, suffixes in (
-        ("--report", args.report, SUFFIXES),
-        ("--overlay", [args.overlay] if args.overlay else [], (".json",)),
-    ):
-        for name in names:
-            if Path(name).suffix not in suffixes:
+    for key, suffixes in SUFFIXES.items():
+        flag = "--" + key.replace("_", "-")
+        for name in getattr(args, key):
+            path = Path(name)
+            if path.suffix not in suffixes:
                 raise UsageError(f"{flag} {name}: need a name that ends in {' or '.join(suffixes)}")
             if len(schemes) > 1 and PLACE not in name:
                 raise UsageError(
                     f"{flag} {name}: {len(schemes)} schemes need {PLACE} in the name, "
-                    f"such as {Path(name).with_stem(Path(name).stem + '.' + PLACE)}"
+                    f"such as {path.with_name(f'{path.stem}.{PLACE}{path.suffix}')}"
                 )
+            if key == "c_array":
+                c_array.c_name(path.stem)
 
 
 def places(args: argparse.Namespace, scheme: Scheme) -> list[Path]:
-    """Files about the result of one scheme."""
-    names = [*args.report, *([args.overlay] if args.overlay else [])]
-    return [Path(name.replace(PLACE, scheme.name)) for name in names]
+    """Files that are written with the result of one scheme."""
+    found = [path for key in SUFFIXES for path in _paths(args, key, scheme)]
+    return found + [path.with_suffix(".h") for path in _paths(args, "c_array", scheme)]
+
+
+def _paths(args: argparse.Namespace, key: str, scheme: Scheme) -> list[Path]:
+    return [Path(name.replace(PLACE, scheme.name)) for name in getattr(args, key)]
 
 
 def study_of(source, result, samples, seed: int, progress: bool) -> Study:
@@ -72,30 +87,39 @@ def study_of(source, result, samples, seed: int, progress: bool) -> Study:
     return study(source, result, few, data, progress=progress)
 
 
-def contents(args: argparse.Namespace, scheme: Scheme, report: Report, study: Study, value: dict):
-    """File -> bytes of everything asked about one result. value: the report as JSON values."""
+def contents(
+    args: argparse.Namespace,
+    scheme: Scheme,
+    data: bytes,
+    report: Report,
+    study: Study | None,
+    value: dict,
+) -> dict[Path, bytes]:
+    """File -> bytes of everything that goes with one result. value: the report as JSON values."""
     from tflite_requant.report.as_json import document
     from tflite_requant.report.as_study import overlay
 
     found = {}
-    for path in places(args, scheme):
-        if args.overlay and path == Path(args.overlay.replace(PLACE, scheme.name)):
-            text = overlay(study)
-        elif path.suffix == ".html":
+    for path in _paths(args, "report", scheme):
+        if path.suffix == ".html":
             from tflite_requant.report.html.page import page
 
-            text = page(report, study, Path(args.model).name, _asked(args))
+            found[path] = page(report, study, Path(args.model).name, _asked(args))
         else:
-            text = document("requantize", model=args.model, written=True, results=[value]) + "\n"
-        found[path] = text.encode()
-    return found
+            value_alone = document("requantize", model=args.model, written=True, results=[value])
+            found[path] = value_alone + "\n"
+    for path in _paths(args, "overlay", scheme):
+        found[path] = overlay(study)
+    for path in _paths(args, "c_array", scheme):
+        found[path], found[path.with_suffix(".h")] = c_array.c_array(data, path.stem)
+    return {path: text.encode() for path, text in found.items()}
 
 
 def _asked(args: argparse.Namespace) -> dict[str, object]:
     """What of the request is not told elsewhere on the page."""
     hidden = {
         "model", "scheme", "output", "correction", "calibration", "report", "overlay", "json",
-        "depfile", "quiet", "verbose", "command", "run",
+        "c_array", "depfile", "quiet", "verbose", "command", "run",
     }  # fmt: skip
     usual = {"clamps": "fused", "seed": 0}
     return {

@@ -1,0 +1,80 @@
+"""A model as C source: what a C and a C++ compiler make of it."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tflite_requant.c_array import c_array, c_name
+from tflite_requant.c_array import main as c_array_alone
+from tflite_requant.cli import main
+from tflite_requant.errors import UsageError
+
+COMPILERS = {".c": ("cc", "-std=c11"), ".cc": ("c++", "-std=c++11")}
+PRINTER = """\
+#include <stdint.h>
+#include <stdio.h>
+#include "kws-int8.h"
+int main(void) {
+  if ((uintptr_t)kws_int8 % 16) return 1;
+  return fwrite(kws_int8, 1, kws_int8_size, stdout) == sizeof(kws_int8) ? 0 : 2;
+}
+"""
+
+
+@pytest.mark.parametrize("suffix", COMPILERS)
+def test_compiles_to_the_same_bytes(tmp_path, suffix):
+    compiler, standard = COMPILERS[suffix]
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    data = bytes(range(256)) + b"tail"
+    source, header = c_array(data, "kws-int8")
+    (tmp_path / f"kws-int8{suffix}").write_text(source)
+    (tmp_path / "kws-int8.h").write_text(header)
+    (tmp_path / f"main{suffix}").write_text(PRINTER)
+    files = [f"kws-int8{suffix}", f"main{suffix}"]
+    flags = [standard, "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    subprocess.run([compiler, *flags, *files, "-o", "main"], cwd=tmp_path, check=True)
+    assert subprocess.run(["./main"], cwd=tmp_path, capture_output=True).stdout == data
+
+
+@pytest.mark.parametrize(
+    "stem, name",
+    [
+        ("kws", "kws"),
+        ("kws-v2.int8", "kws_v2_int8"),
+        ("2nd", "model_2nd"),
+        ("modèle", "mod_le"),
+    ],
+)
+def test_names(stem, name):
+    assert c_name(stem) == name
+
+
+def test_no_name_can_be_made():
+    with pytest.raises(UsageError, match="no C name"):
+        c_name("---")
+
+
+def test_alone_and_with_requantize_the_same(tiny, capsys):
+    assert main("tiny.tflite -o x.tflite --c-array x.cc -q".split()) == 0
+    (tiny.parent / "other").mkdir()
+    assert c_array_alone(["x.tflite", "other/x.cc"]) == 0
+    for name in ("x.cc", "x.h"):
+        assert (tiny.parent / name).read_text() == (tiny.parent / "other" / name).read_text()
+    stored = re.findall(r"0x(..),", (tiny.parent / "x.cc").read_text())
+    assert bytes.fromhex("".join(stored)) == (tiny.parent / "x.tflite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        pytest.param("tiny.tflite x.txt", "usage:", id="suffix"),
+        pytest.param("tiny.tflite", "usage:", id="one-name"),
+        pytest.param("no.tflite x.cc", "no.tflite: cannot be read", id="no-model"),
+    ],
+)
+def test_what_it_refuses(tiny, capsys, words, said):
+    assert c_array_alone(words.split()) == 2
+    assert said in capsys.readouterr().err and not (tiny.parent / "x.h").exists()

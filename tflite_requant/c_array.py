@@ -1,0 +1,108 @@
+"""A model as C source, for firmware that has no file system.
+
+`python -m tflite_requant.c_array MODEL.tflite OUT.cc` does what `requantize --c-array` does for a
+model that is ready: OUT.h is written beside OUT.cc.
+
+The array is aligned to 16 bytes, as TFLite Micro wants it, and its definition sees the declaration
+of its header, so that it links from C and C++ alike.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tflite_requant.errors import RequantError, UsageError
+
+ALIGNMENT = 16
+BYTES_A_LINE = 12
+SUFFIXES = (".c", ".cc", ".cpp")
+
+USAGE = "usage: python -m tflite_requant.c_array MODEL.tflite OUT.cc (or .c, .cpp)"
+
+HEADER = """\
+/* Made by tflite_requant. */
+#ifndef {guard}
+#define {guard}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+extern const unsigned char {name}[{size}];
+extern const unsigned int {name}_size;
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* {guard} */
+"""
+
+SOURCE = """\
+/* Made by tflite_requant. */
+#include "{header}"
+
+#ifdef __cplusplus
+#define {guard}_ALIGNED alignas({alignment})
+#else
+#define {guard}_ALIGNED _Alignas({alignment})
+#endif
+
+{guard}_ALIGNED const unsigned char {name}[{size}] = {{
+{body}
+}};
+const unsigned int {name}_size = {size};
+"""
+
+
+def c_array(data: bytes, stem: str) -> tuple[str, str]:
+    """(source, header) of a model's bytes. stem: of both file names; the array is called after it.
+
+    C11, C++11. Raises UsageError where no C name can be made of the stem.
+    """
+    name = c_name(stem)
+    values = [f"0x{byte:02x}," for byte in data]
+    lines = (
+        "  " + " ".join(values[i : i + BYTES_A_LINE]) for i in range(0, len(values), BYTES_A_LINE)
+    )
+    parts = {
+        "name": name,
+        "guard": f"{name.upper()}_H_",
+        "header": f"{stem}.h",
+        "size": len(data),
+        "alignment": ALIGNMENT,
+        "body": "\n".join(lines),
+    }
+    return SOURCE.format(**parts), HEADER.format(**parts)
+
+
+def c_name(stem: str) -> str:
+    """A C identifier: letters, digits and underscores of a file's stem."""
+    name = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_")
+    if not name:
+        raise UsageError(f"{stem!r}: no C name can be made of it; use letters and digits")
+    return f"model_{name}" if name[0].isdigit() else name
+
+
+def main(words: list[str]) -> int:
+    """Write the model named first as the source named second. Returns the exit code."""
+    if len(words) != 2 or Path(words[1]).suffix not in SUFFIXES:
+        print(USAGE, file=sys.stderr)
+        return 2
+    from tflite_requant import files
+
+    model, target = (Path(word) for word in words)
+    try:
+        files.load(model)  # refuses what is no model
+        source, header = c_array(files.read_bytes(model), target.stem)
+        files.write_all({target: source.encode(), target.with_suffix(".h"): header.encode()})
+    except RequantError as error:
+        print(f"tflite_requant: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
