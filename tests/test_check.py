@@ -12,8 +12,8 @@ from tflite_requant.catalog import LAWS
 from tflite_requant.check import check
 from tflite_requant.flatbuffer import read
 from tflite_requant.model import Edit, QParams, TensorType
-from tflite_requant.requantize import requantize
-from tflite_requant.schemes import load_scheme
+from tflite_requant.requantize import Options, requantize
+from tflite_requant.schemes import AccumulatorLaw, load_scheme
 from tflite_requant.schemes.loader import parse_scheme, preset_names, preset_text
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
@@ -84,6 +84,9 @@ def changed(old, new, base="symmetric-po2"):
 
 
 PO2 = load_scheme("symmetric-po2")
+RATIO = parse_scheme('name = "r"\n[activations]\nscale = "power-of-two-ratio"', "r")
+SHIFTS = changed("multiplier_bits = 32", "multiplier_bits = 0")
+OWN_BIAS = changed('dtype = "int32"', 'dtype = "int32"\nbits = 8\nown_scale = true\nshift = [0, 4]')
 FAILING = {
     "activation-dtype": (conv(dtype="uint8", x=(0.5, 128), y=(0.25, 128)), PO2),
     "activation-zero-point": (conv(x=(0.5, 3)), PO2),
@@ -105,10 +108,13 @@ FAILING = {
     "weights-range": (conv(values=((1, -128), (3, 4))), PO2),
     "multiplier-limit": (conv(y=(2.0**-10, 0)), PO2),
     "rescale-shift": (conv(), changed("shift = [-31, 30]", "shift = [-31, -3]")),
+    "weights-sum": (conv(), changed("range = [-127, 127]", "range = [-127, 127]\nsum = 6")),
+    "rescale-multiplier": (conv(y=(0.3, 0)), RATIO),
+    "bias-position": (conv(bias=(1, 300)), OWN_BIAS),
     "bias-scale": (conv(bias_scale=[0.5]), PO2),
     "bias-width": (conv(bias=(1, 2**20)), changed('dtype = "int32"', 'dtype = "int32"\nbits = 20')),
     "accumulator-width": (
-        conv(values=((127, 127), (3, 4)), bias=(300, 2)),
+        conv(values=((127, 127), (3, 4)), bias=(-300, 2)),
         changed("[accumulator]\nbits = 32", "[accumulator]\nbits = 16"),
     ),
 }  # fmt: skip
@@ -122,6 +128,118 @@ def test_the_example_that_the_others_change_is_legal():
 def test_a_failing_example(law):
     model, scheme = FAILING[law]
     assert law in {f.law for f in check(model, scheme)}
+
+
+ADDED = {(0.5, 0.25, 0.25): [], (0.5, 0.3, 0.25): ["rescale-multiplier"],
+         (0.5, 0.25, 2.0**-12): ["rescale-shift"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("scales", ADDED)
+def test_what_an_addition_shifts_by(scales):
+    *inputs, output = ((s, 0) for s in scales)
+    scheme = replace(RATIO, rescale=replace(RATIO.rescale, shift=(-8, 8)))
+    assert [f.law for f in check(one("ADD", inputs, output), scheme)] == ADDED[scales]
+
+
+def test_multipliers_need_not_be_powers_where_nobody_asks():
+    assert check(conv(y=(0.3, 0)), load_scheme("symmetric")) == []
+    assert [f.law for f in check(conv(y=(0.3, 0)), SHIFTS)] == [
+        "rescale-multiplier", "activation-scale",
+    ]  # fmt: skip
+
+
+# bias, laws; 8 bits at one position of 2**0 to 2**4
+POSITIONS = {
+    (127, -5): [],
+    (128, 0): [],
+    (128, 1): ["bias-position"],
+    (127 << 4, 16): [],
+    (127 << 4, 8): ["bias-position"],
+    ((127 << 4) + 1, 0): ["bias-width"],
+}
+
+
+@pytest.mark.parametrize("bias", POSITIONS)
+def test_the_position_of_a_bias(bias):
+    assert [f.law for f in check(conv(bias=bias), OWN_BIAS)] == POSITIONS[bias]
+
+
+def accumulator(bits: int, saturates: bool = False):
+    more = "\nsaturates = true" if saturates else ""
+    return changed("[accumulator]\nbits = 32", f"[accumulator]\nbits = {bits}{more}")
+
+
+# weights of two taps and a bias, (least, greatest) of the sum of int8 inputs
+SUMS = {
+    ((127, 127), 0): (-2 * 127 * 128, 2 * 127 * 127),
+    ((127, -127), 0): (-127 * 128 - 127 * 127, 127 * 127 + 127 * 128),
+    ((127, 127), 513): (-2 * 127 * 128, 2 * 127 * 127 + 513),
+    ((-127, -127), -600): (-2 * 127 * 127 - 600, 2 * 127 * 128),
+}
+
+
+@pytest.mark.parametrize("case", SUMS, ids=str)
+def test_accumulators_are_proven_from_the_weights(case):
+    taps, bias = case
+    least, greatest = SUMS[case]
+    bits = next(b for b in range(16, 32) if -(2 ** (b - 1)) <= least and greatest < 2 ** (b - 1))
+    model = conv(values=(taps, (0, 0)), bias=(bias, 0))
+    assert check(model, accumulator(bits)) == []
+    if bits > 16:
+        (found,) = check(model, accumulator(16))
+        assert f"channel 0 may reach {least} to {greatest}: {bits} bits" in found.found
+        (found,) = check(model, accumulator(16, saturates=True))
+        assert (found.severity, found.law) == ("warning", "accumulator-width")
+
+
+def test_a_clamped_input_reaches_less():
+    graph = GraphBuilder()
+    x, h, y = (graph.tensor(TensorSpec("int8", (1, 2), 0.5, name=n)) for n in "xhy")
+    w = graph.tensor(TensorSpec("int8", scale=0.5, data=np.full((2, 2), -127), name="w"))
+    graph.operator("FULLY_CONNECTED", (x, w, -1), (h,), {"fused_activation_function": "RELU6"})
+    graph.operator("FULLY_CONNECTED", (h, w, -1), (y,))
+    found = check(graph.build((x,), (y,)), accumulator(16))
+    assert [f.where for f in found] == []
+    narrow = check(graph.build((x,), (y,)), replace(PO2, accumulator=AccumulatorLaw(13)))
+    assert [f.where.split()[1] for f in narrow] == ["0"]
+
+
+class TestOverrides:
+    """A tensor answers to the operators that read and write it, not to a QUANTIZE beside it."""
+
+    def test_an_island(self, demo):
+        scheme = parse_scheme(
+            preset_text("int16x8")
+            + '\n[[override]]\noperator = "AVERAGE_POOL_2D"\nactivations.dtype = "int8"\n'
+            'activations.zero_point = "any"\n', "island",
+        )  # fmt: skip
+        result = requantize(demo, scheme)
+        assert [f for f in check(result.model, scheme) if f.severity == "error"] == []
+
+
+class TestOneListOfExceptions:
+    """What a report lists as exceptions is what `check` finds in the result."""
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_demo(self, demo, name):
+        scheme = load_scheme(name)
+        result = requantize(demo, scheme)
+        found = tuple(f for f in check(result.model, scheme) if f.severity == "exception")
+        assert result.report.exceptions == found
+
+    def test_operators_that_were_kept_on_request(self):
+        graph = GraphBuilder()
+        x, h, z = (graph.tensor(TensorSpec("uint8", (1, 4), 0.3, 5, name=n)) for n in "xhz")
+        graph.operator("RELU", (x,), (h,))
+        graph.operator("MyOperator", (h,), (z,), custom_options=b"")
+        model = graph.build((x,), (z,))
+        result = requantize(model, "int8", options=Options(keep_unknown=True))
+        found = check(result.model, load_scheme("int8"))
+        assert result.report.exceptions == tuple(found)
+        assert {f.severity for f in found} == {"exception"}
+        assert "asked for by --keep-unknown" in found[0].found + found[0].hint
+        plain = check(model, load_scheme("uint8"))
+        assert [(f.severity, f.law) for f in plain] == [("error", "operator-unknown")]
 
 
 def test_bias_zero_point():
@@ -211,9 +329,14 @@ def named_laws() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.rglob("_generated/*.py"))):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"):
+            if not isinstance(node, ast.Call):
                 continue
-            law = node.args[2] if len(node.args) > 2 else None
+            if getattr(node.func, "attr", "") == "_error" and path.parent.name == "check":
+                law = node.args[0]
+            elif getattr(node.func, "id", "") == "Finding":
+                law = node.args[2] if len(node.args) > 2 else None
+            else:
+                continue
             law = law or next((k.value for k in node.keywords if k.arg == "law"), None)
             if isinstance(law, ast.Constant):
                 found.setdefault(law.value, set()).add(path.relative_to(PACKAGE).as_posix())
@@ -227,7 +350,9 @@ def test_every_law_that_a_finding_names_is_explained():
 
 
 def test_every_law_that_check_can_name_has_a_failing_example():
-    emitted = {law for law, files in named_laws().items() if "check.py" in files}
+    emitted = {
+        law for law, files in named_laws().items() if any(f.startswith("check/") for f in files)
+    }
     judged = {"activation-dtype", "activation-zero-point", "activation-scale"}  # through _judged
     covered = {*FAILING, "bias-zero-point", "constant-weights"}
     assert emitted | judged <= covered

@@ -16,8 +16,8 @@ from tflite_requant.compare.matching import Meaning, Pair, class_scores, match, 
 from tflite_requant.compare.outcome import BEYOND, STEPS
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError, UnsupportedOperatorError, UsageError
+from tflite_requant.memory import METADATA_NAME, memory_of
 from tflite_requant.model import Edit, QParams, Tensor
-from tflite_requant.requantize import METADATA_NAME, memory_of
 from tflite_requant.runtime import litert_available
 from tflite_requant.samples import array_samples, random_samples
 from tflite_requant.samples.archive import npz_bytes

@@ -14,7 +14,7 @@ FLOORS = (
     ("errors", "version", "outcome", "fixedpoint"),
     ("model",),
     ("flatbuffer", "catalog", "schemes"),
-    ("extract", "feeds", "testing"),
+    ("extract", "feeds", "memory", "testing"),
     ("kernels", "rules", "planning", "correction", "check"),
     ("engine",),
     ("interpreter",),

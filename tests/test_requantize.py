@@ -16,8 +16,9 @@ from tflite_requant.errors import (
     UsageError,
 )
 from tflite_requant.flatbuffer import read, write
+from tflite_requant.memory import METADATA_NAME, memory_of
 from tflite_requant.model import Buffer
-from tflite_requant.requantize import METADATA_NAME, Options, memory_of, requantize, screen
+from tflite_requant.requantize import Options, requantize, screen
 from tflite_requant.schemes.loader import preset_names
 from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 

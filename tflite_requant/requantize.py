@@ -11,8 +11,10 @@ import numpy as np
 
 from tflite_requant import statistics
 from tflite_requant.catalog import min_runtime_version
+from tflite_requant.check import check
 from tflite_requant.describe import operator_outcomes, tensor_outcomes
 from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError, UsageError
+from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES, NUMPY
 from tflite_requant.outcome import Report
@@ -23,7 +25,6 @@ from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import Scheme, load_scheme
 from tflite_requant.version import VERSION
 
-METADATA_NAME = "tflite_requant"
 MIN_RUNTIME = "min_runtime_version"
 CLAMPS = ("fused", "exact")
 CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding")
@@ -187,12 +188,21 @@ def requantize(
     changed = edit.is_changed
     new = model
     if changed:
-        _remember(edit, model, scheme, plans)
+        _remember(edit, model, scheme, options, plans)
         new = edit.commit()
-    return Result(new, _report(model, new, scheme, options, plans, done, known, changed))
+    judged = check(new, scheme, options.keep_unknown)
+    broken = tuple(f for f in judged if f.severity == "error")
+    if broken:
+        raise RefusedError(
+            f"cannot be put on scheme {scheme.name}: the result would have {_count(list(broken))}",
+            broken,
+        )
+    return Result(new, _report(model, new, scheme, options, plans, done, judged, known, changed))
 
 
-def _remember(edit: Edit, model: Model, scheme: Scheme, plans: dict[int, Plan]) -> None:
+def _remember(
+    edit: Edit, model: Model, scheme: Scheme, options: Options, plans: dict[int, Plan]
+) -> None:
     """The metadata by which later commands know what this model is."""
     entry = {
         "format": 1,
@@ -205,6 +215,8 @@ def _remember(edit: Edit, model: Model, scheme: Scheme, plans: dict[int, Plan]) 
             entry for s, p in plans.items() for entry in _relabelled(s, p)
         ],
     }
+    if options.keep_unknown:
+        entry["keep_unknown"] = True
     edit.set_metadata(
         METADATA_NAME, json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
     )
@@ -235,21 +247,10 @@ def _relabelled(subgraph: int, plan: Plan) -> list[dict]:
     return entries
 
 
-def memory_of(model: Model) -> dict | None:
-    """What the model's `tflite_requant` metadata says, or None for a model of another origin."""
-    data = model.metadata_bytes(METADATA_NAME)
-    if data is None:
-        return None
-    try:
-        entry = json.loads(data)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
-
-
-def _report(model, new, scheme, options, plans, done, known, changed) -> Report:
-    findings = [f for p in plans.values() for f in p.findings]
+def _report(model, new, scheme, options, plans, done, judged, known, changed) -> Report:
+    findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
     findings += [f for d in done.values() for f in d.findings]
+    findings += judged
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
     operators = tuple(

@@ -230,8 +230,8 @@ class Rewriter:
         if new.clipped_bias:
             self.done.findings.append(
                 Finding("warning", where, "bias-width",
-                        f"{new.clipped_bias} bias values leave {self.scheme.bias.bits} bits and "
-                        "were saturated", "values that fit",
+                        f"{new.clipped_bias} bias values leave the {self.scheme.bias.bits} bits of "
+                        "a bias and were saturated", "values that fit",
                         "these channels' weights are nearly zero")
             )  # fmt: skip
 

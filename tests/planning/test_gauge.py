@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tflite_requant.files import load
 from tflite_requant.interpreter import Interpreter
+from tflite_requant.memory import memory_of
 from tflite_requant.planning import gauge, plan
 from tflite_requant.planning.grid import is_power_of_two
-from tflite_requant.requantize import Options, memory_of, requantize
+from tflite_requant.requantize import Options, requantize
 from tflite_requant.schemes import load_scheme
 
 DEMO = "examples/demo/digits_qat_uint8.tflite"

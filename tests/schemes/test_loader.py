@@ -21,11 +21,35 @@ FILES = {
         "arithmetic = 'fast'; need one of 'litert-reference', ",
     ),
     "zero-point-any": ('[activations]\nzero_point = "any"', ""),
-    "override": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"', ""),
+    "override": (
+        '[[override]]\noperator = "ADD"\nactivations.dtype = "int16"\nactivations.zero_point = 0',
+        "",
+    ),
     "override-weights": (
         '[[override]]\ntensor = "logits$"\n[override.weights]\ngranularity = "per-tensor"',
         "",
     ),
+    "override-lower-case": (
+        '[[override]]\ntensor = "x"\nweights.sum = 8323072\nbias.own_scale = true',
+        "",
+    ),
+    "source": ('source = "a manual"\nunknown = ["rounding", "width"]', ""),
+    "source-number": ("source = 3", "a non-empty string, or a list of them"),
+    "mixed": ('[activations]\ndtype = "int8+uint8"\nzero_point = 0', ""),
+    "zero-points": ("[activations]\nzero_point = [-128, 0]", ""),
+    "zero-points-none": ("[activations]\nzero_point = []", "or a list of integers"),
+    "saturates": ("[accumulator]\nbits = 20\nsaturates = true", ""),
+    "saturates-number": ("[accumulator]\nsaturates = 1", "saturates = 1; need one of True, False"),
+    "bias-shift": ("[bias]\nbits = 8\nown_scale = true\nshift = [7, 7]", ""),
+    "bias-shift-right": ("[bias]\nshift = [-1, 3]", "two ascending integers from 0 to 31"),
+    "multiplier-none": (
+        '[rescale]\nmultiplier_bits = 0\n[activations]\nscale = "power-of-two-ratio"',
+        "",
+    ),
+    "multiplier-few": ("[rescale]\nmultiplier_bits = 3", "an integer from 8 to 32, or 0"),
+    "cpu": ('[operators]\ncpu = ["SOFTMAX"]\nruntime_fixed = "refuse"', ""),
+    "cpu-text": ('[operators]\ncpu = "SOFTMAX"', "need a list of operator names"),
+    "sum": ("[weights]\nsum = 0", "an integer from 1 to"),
     "unknown-top": (
         "speed = 3",
         "top level: [scheme] unknown key 'speed'; need one of accumulator, ",
@@ -38,7 +62,7 @@ FILES = {
     "section-is-number": ("weights = 3", "[weights]: [scheme] found 3; need a table"),
     "dtype": (
         '[activations]\ndtype = "int4"',
-        "dtype = 'int4'; need one of 'int8', 'uint8', 'int16'",
+        "dtype = 'int4'; need one of 'int8', 'uint8', 'int16', 'int8+uint8'",
     ),
     "dtype-number": ("[activations]\ndtype = 8", "dtype = 8; need one of"),
     "zero-point-text": ('[activations]\nzero_point = "none"', 'need an integer or "any"'),
@@ -77,6 +101,21 @@ CONTRADICTIONS = {
     "int16-zero-point": ('[activations]\ndtype = "int16"', "zero_point = 'any' for int16"),
     "int64-bias": ('[bias]\ndtype = "int64"', "dtype int64 with int8 activations"),
     "bits-beyond-dtype": ("[bias]\nbits = 40", "bits = 40 for int32"),
+    "mixed-zero-point": ('[activations]\ndtype = "int8+uint8"\nzero_point = 3',
+                         "zero_point = 3 for int8+uint8"),
+    "shift-without-powers": ("[rescale]\nmultiplier_bits = 0", "multiplier_bits = 0 with"),
+    "ratio-and-power": ('[activations]\nscale = "power-of-two-ratio"\n'
+                        '[weights]\nscale = "power-of-two"', "the ratio decides"),
+    "override-int16": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"',
+                       "[[override]] 1 activations: [scheme] zero_point = 'any' for int16"),
+    "allow-misspelled": ('[operators]\nallow = ["CONV2D", "RELU"]',
+                         "need CONV_2D for 'CONV2D'"),
+    "allow-unheard-of": ('[operators]\nallow = ["*", "XYZZY"]',
+                         "an operator of docs/operators.md for 'XYZZY'"),
+    "cpu-misspelled": ('[operators]\ncpu = ["SoftMax"]',
+                       "need SOFTMAX or LOG_SOFTMAX for 'SoftMax'"),
+    "override-misspelled": ('[[override]]\noperator = "FullyConnected"\nbias.bits = 20',
+                            "operator = 'FullyConnected'; need FULLY_CONNECTED"),
     "bad-pattern": ('[[override]]\ntensor = "("\nbias.bits = 20', "a regular expression"),
 }  # fmt: skip
 
@@ -141,3 +180,30 @@ def test_overrides_apply_in_file_order():
         for op, tensor in (("ADD", "a"), ("ADD", "last"), ("MUL", "last"), ("MUL", "a"))
     ]
     assert found == [0, 5, 5, "any"]
+
+
+def test_all_problems_are_told_at_once():
+    text = """
+[weights]
+range = [5, 4]
+[[override]]
+operator = "CONV2D"
+speed = 3
+[operators]
+allow = ["DEPTHWISE_CONV2D"]
+"""
+    with pytest.raises(SchemeError) as error:
+        parse_scheme(text, "x")
+    told = str(error.value)
+    words = ("range", "CONV_2D", "speed", "DEPTHWISE_CONV_2D", "no name")
+    assert all(word in told for word in words)
+    assert len(told.splitlines()) == len(words)
+
+
+def test_contradictions_are_told_beside_each_other():
+    text = 'name = "x"\n[activations]\ndtype = "uint8"\n[bias]\ndtype = "int64"\nbits = 65'
+    with pytest.raises(SchemeError, match="bits = 65"):
+        parse_scheme(text, "x")
+    with pytest.raises(SchemeError) as error:
+        parse_scheme(text.replace("65", "40"), "x")
+    assert len(str(error.value).splitlines()) == 2

@@ -51,15 +51,36 @@ LAWS = (
         "The scheme, [weights] granularity",
     ),
     Law(
+        "weights-sum",
+        "The stored weights of an output channel, zero point removed, add up to no more than the "
+        "scheme permits, as absolute values.",
+        "The scheme, [weights] sum",
+    ),
+    Law(
         "accumulator-width",
-        "The largest sum that input range, weights and bias can reach fits the accumulator. Proven "
-        "from the stored weights: |bias| + sum |w| * max |x - z|.",
-        "The scheme, [accumulator] bits",
+        "The largest and least sums that input range, weights and bias can reach fit the "
+        "accumulator, in any order of adding. Proven from the stored weights: each is taken times "
+        "the end of the input's range that lifts the sum, or lowers it. Where the accumulator "
+        "saturates, this is a warning.",
+        "The scheme, [accumulator] bits, saturates",
+    ),
+    Law(
+        "rescale-multiplier",
+        "Where the output stage only shifts, and where the scheme asks for it, input scale times "
+        "weights scale over output scale is a power of two, as closely as float32 scales can say; "
+        "so is the ratio of each operand's scale to the output's of ADD and SUB.",
+        "The scheme, [rescale] multiplier_bits, [activations] scale",
     ),
     Law(
         "rescale-shift",
         "The shift of every multiplier lies in what the hardware's output stage can do.",
         "The scheme, [rescale] shift",
+    ),
+    Law(
+        "bias-position",
+        "A bias with a position of its own is an integer of few bits times one power of two for "
+        "the whole operator; the file stores the product.",
+        "The scheme, [bias] own_scale, shift",
     ),
     Law(
         "operator-allowed",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tflite_requant.errors import UsageError
+from tflite_requant.memory import memory_of
 from tflite_requant.model import Model, Tensor
-from tflite_requant.requantize import memory_of
 
 
 @dataclass(frozen=True, slots=True)

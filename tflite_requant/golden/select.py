@@ -7,8 +7,8 @@ import re
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.errors import UsageError
 from tflite_requant.golden.request import Request
+from tflite_requant.memory import memory_of
 from tflite_requant.model import Model, Operator
-from tflite_requant.requantize import memory_of
 
 DEFAULT_ARITHMETIC = "litert-reference"
 

@@ -8,10 +8,12 @@ from tflite_requant.catalog import OpSpec, spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.planning.usable import unusable
-from tflite_requant.schemes import ActivationLaw, Scheme
+from tflite_requant.schemes import MIXED, ActivationLaw, Scheme
 
 # Where the asked type has no kernel: the type to compute in instead, by preference.
-FALLBACKS = {"int16": ("int8", "uint8"), "int8": ("uint8",), "uint8": ("int8",)}
+FALLBACKS = {
+    "int16": ("int8", "uint8"), "int8": ("uint8",), "uint8": ("int8",), MIXED: ("int8", "uint8"),
+}  # fmt: skip
 ACCELERATOR_OPERATORS = {
     "edgetpu-custom-op": "an Edge TPU-compiled model",
     "ethos-u": "a Vela-compiled model",
@@ -91,7 +93,8 @@ def assign(
             continue
         where = subgraph.label(op)
         if spec is None:
-            findings.append(_kept(where, op) if keep_unknown else _unknown(where, op))
+            if not keep_unknown:
+                findings.append(_unknown(where, op))
             domains[op.index] = PINNED
             continue
         findings += unusable(subgraph, op, spec, [tensor for _, _, tensor, _ in ports])
@@ -113,16 +116,12 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
     to_int32 = op.opcode == "QUANTIZE" and subgraph.tensors[op.outputs[0]].dtype == "int32"
     if to_int32 and law.dtype != "int16":
         return PINNED  # the runtime converts to int32 from int16 alone
-    if law.dtype in spec.dtypes:
+    if all(dtype in spec.dtypes for dtype in law.dtypes):
         return Domain("scheme", law)
     for dtype in FALLBACKS[law.dtype]:
+        if dtype in spec.dtypes and dtype in law.dtypes:
+            return Domain("scheme", law.of(dtype))
         if dtype in spec.dtypes:
-            findings.append(
-                Finding(
-                    "exception", where, "operator-dtype", f"the runtime has no {law.dtype} kernel",
-                    law.dtype, f"computed in {dtype} between QUANTIZE operators",
-                )
-            )  # fmt: skip
             return Domain("fence", ActivationLaw(dtype))
     findings.append(
         Finding(
@@ -131,13 +130,6 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
         )
     )  # fmt: skip
     return PINNED
-
-
-def _kept(where: str, op: Operator) -> Finding:
-    return Finding(
-        "exception", where, "operator-unknown", f"{op.name} was kept on its old quantization",
-        "what the scheme asks", "asked for by --keep-unknown",
-    )  # fmt: skip
 
 
 def _unknown(where: str, op: Operator) -> Finding:

@@ -29,6 +29,8 @@ SHARING = {
     "GREATER", "GREATER_EQUAL",
 }  # fmt: skip
 FREE_READERS = {"ARG_MAX", "ARG_MIN"}
+ADDING = {"ADD", "SUB"}
+FIRST = ("out", 0)
 MANTISSAS = 64
 SLACK = 0.02  # octaves by which a range may be cut rather than its grid be doubled
 
@@ -62,6 +64,35 @@ def gain_classes(
         else:
             fixed |= {root for _, _, root in roots}
     return classes, {classes.find(root) for root in fixed}
+
+
+def added(
+    ported: Iterable[tuple[Operator, OpSpec | None, list]],
+    root_at: Mapping[tuple[int, str, int], Hashable],
+) -> Groups:
+    """Classes of group representatives that some ADD or SUB brings together."""
+    classes = Groups()
+    for op, _, ports in ported:
+        if op.opcode in ADDING:
+            for side, position, _, _ in ports:
+                classes.union(root_at[(op.index, *FIRST)], root_at[op.index, side, position])
+    return classes
+
+
+def of_one_mantissa(scales: list[float], given: Iterable[float] = ()) -> list[float]:
+    """Scales whose ratios are powers of two, from those that suit best; given: scales of the same
+    class that cannot change, whose mantissa is taken."""
+    given = list(given)
+    if not given and len(set(scales)) < 2:
+        return scales
+    if given:
+        mantissa = 2 * math.frexp(given[0])[0]
+    else:
+        ordered = sorted(set(scales))
+        steps = [2.0 ** (i / MANTISSAS) for i in range(MANTISSAS)]
+        own = [2 * math.frexp(s)[0] for s in ordered]
+        mantissa = min([*own, *steps], key=lambda b: (_waste(ordered, b), b))
+    return [math.ldexp(mantissa, _exponent(s, mantissa)) for s in scales]
 
 
 def relabelled(scales: list[float]) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tflite_requant.model import QParams, TensorType
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.schemes import ActivationLaw
+from tflite_requant.schemes import POWER_OF_TWO, ActivationLaw
 
 SHIFT = {("uint8", "int8"): -128, ("int8", "uint8"): 128}
 
@@ -51,8 +51,8 @@ def is_legal(grid: TensorType, law: ActivationLaw) -> bool:
     """Whether a grid is what the law asks for."""
     return (
         grid.dtype == law.dtype
-        and law.zero_point in ("any", grid.qparams.zero_point)
-        and (law.scale == "any" or is_power_of_two(grid.qparams.scale))
+        and law.takes(grid.qparams.zero_point)
+        and (law.scale != POWER_OF_TWO or is_power_of_two(grid.qparams.scale))
     )
 
 
@@ -67,11 +67,15 @@ def same_integers(old: TensorType, new: TensorType) -> bool:
 
 
 def can_hold(law: ActivationLaw, low: float, high: float) -> bool:
-    """Whether the law's zero point leaves integers on each side of 0 that the range reaches."""
-    if law.zero_point == "any":
+    """Whether a zero point of the law leaves integers on each side of 0 that the range reaches."""
+    if law.zero_points is None:
         return True
-    least, greatest = RANGES[law.dtype]
-    return (low >= 0 or law.zero_point > least) and (high <= 0 or law.zero_point < greatest)
+    return any(_holds(law.dtype, zero, low, high) for zero in law.zero_points)
+
+
+def _holds(dtype: str, zero: int, low: float, high: float) -> bool:
+    least, greatest = RANGES[dtype]
+    return (low >= 0 or zero > least) and (high <= 0 or zero < greatest)
 
 
 def fit(source: TensorType, law: ActivationLaw, low: float, high: float) -> TensorType:
@@ -85,13 +89,19 @@ def fit(source: TensorType, law: ActivationLaw, low: float, high: float) -> Tens
     least, greatest = RANGES[law.dtype]
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
-        zero = 0 if law.zero_point == "any" else law.zero_point
+        zero = (law.zero_points or (0,))[0]
         return _grid(law, _allowed(law, source.qparams.scale), zero)
-    if law.zero_point == "any":
+    if law.zero_points is None:
         scale = _allowed(law, (high - low) / (greatest - least))
         zero = int(np.clip(math.floor(least - low / scale + 0.5), least, greatest))
         return _grid(law, scale, zero)
-    zero = law.zero_point
+    zeros = [zero for zero in law.zero_points if _holds(law.dtype, zero, low, high)]
+    return min((_symmetric(law, zero, low, high) for zero in zeros), key=lambda g: g.qparams.scale)
+
+
+def _symmetric(law: ActivationLaw, zero: int, low: float, high: float) -> TensorType:
+    """The least legal scale at a zero point that can hold the range."""
+    least, greatest = RANGES[law.dtype]
     above = high / (greatest - zero) if high > 0 else 0.0
     below = low / (least - zero) if low < 0 else 0.0
     return _grid(law, _allowed(law, max(above, below)), zero)
@@ -99,7 +109,7 @@ def fit(source: TensorType, law: ActivationLaw, low: float, high: float) -> Tens
 
 def _allowed(law: ActivationLaw, scale: float) -> float:
     # The scale is stored as float32: let a rounding down not cost the range's end.
-    if law.scale == "power-of-two":
+    if law.scale == POWER_OF_TWO:
         return power_of_two_at_least(scale * (1 - 2.0**-20))
     return scale
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tflite_requant.errors import Finding
 from tflite_requant.model import QParams, Tensor, TensorType
 from tflite_requant.planning import folding, gauge, grid
@@ -11,7 +13,7 @@ from tflite_requant.planning.context import Context, Node
 from tflite_requant.planning.domains import Domain
 from tflite_requant.planning.groups import Groups
 from tflite_requant.planning.nodes import Nodes
-from tflite_requant.schemes import ActivationLaw
+from tflite_requant.schemes import MIXED, POWER_OF_TWO, RATIO, ActivationLaw
 
 
 class Grids:
@@ -32,6 +34,7 @@ class Grids:
         """The grid of every group, by representative; scheme grids before the fences they set."""
         sets = list(self.nodes.groups.sets())
         classes, anchored = self._gauge()
+        dtypes = self._dtypes(sets)
         types: dict[Node, TensorType] = {}
         by_tensor: dict[int, TensorType] = {}
         for kind in ("pinned", "scheme", "fence"):
@@ -39,15 +42,51 @@ class Grids:
                 if root[1].kind != kind:
                     continue
                 law = root[1].law
+                if law is not None:
+                    law = law.of(dtypes.get(root, law.dtype))
                 if kind == "scheme" and classes.find(root) not in anchored:
                     law = replace(law, scale="any")
                 types[root] = self._type_of(members, root[1], law, by_tensor)
             if kind == "scheme":
                 self._relabel(sets, classes, anchored, types)
+                self._unite_mantissas(sets, types)
                 for root, members in sets:
                     if root[1].kind == kind:
                         by_tensor.update({tensor: types[root] for tensor, _ in members})
         return types
+
+    def _dtypes(self, sets: list) -> dict[Node, str]:
+        """The type of every group that may choose: unsigned where nothing in it, or in groups that
+        must be of its type, is negative."""
+        kin, negative = Groups(), set()
+        for _, members in sets:
+            for node in members:
+                kin.union(self.nodes.alike.find(members[0]), self.nodes.alike.find(node))
+        for node, family in ((m, self.nodes.alike.find(m)) for _, ms in sets for m in ms):
+            chooses = node[1].law is not None and node[1].law.dtype == MIXED
+            if not chooses or self.context.interval(self.context.tensor(node[0]))[0] < 0:
+                negative.add(kin.find(family))
+        return {
+            root: "int8" if kin.find(self.nodes.alike.find(root)) in negative else "uint8"
+            for root, _ in sets
+            if root[1].law is not None and root[1].law.dtype == MIXED
+        }
+
+    def _unite_mantissas(self, sets: list, types: dict) -> None:
+        """Under "power-of-two-ratio", tensors that are added have scales of one mantissa."""
+        if self.context.default.law.scale != RATIO:
+            return
+        root_at = {
+            port: self.nodes.groups.find(node) for port, node in self.nodes.port_nodes.items()
+        }
+        fixed = {root for root, members in sets if any(m in self.nodes.fixed for m in members)}
+        for _, roots in gauge.added(self.nodes.ported, root_at).sets():
+            roots = [root for root in roots if root in types]
+            free = [r for r in roots if r not in fixed and r[1] == self.context.default]
+            given = [types[r].qparams.scale for r in roots if r not in free]
+            scales = gauge.of_one_mantissa([types[r].qparams.scale for r in free], given)
+            for root, scale in zip(free, scales, strict=True):
+                types[root] = gauge.written(types[root], float(np.float32(scale)))
 
     def _gauge(self) -> tuple[Groups, set[Node]]:
         """Classes of groups that share a gain, and those whose gain is 1."""
@@ -67,7 +106,7 @@ class Grids:
             free = (
                 self.context.fold
                 and root[1] == self.context.default
-                and self.context.default.law.scale == "power-of-two"
+                and self.context.default.law.scale == POWER_OF_TWO
                 and not any(m in self.nodes.fixed for m in members)
                 and not any(t in outside for t, _ in members)
             )
@@ -102,7 +141,7 @@ class Grids:
             return lead.type
         fixed = next((self.nodes.fixed[m] for m in members if m in self.nodes.fixed), None)
         if fixed is not None:
-            return self._fixed_type(domain, fixed, tensors)
+            return self._fixed_type(domain, law, fixed, tensors)
         if domain.kind == "fence":
             for tensor in tensors:
                 near = grid.shifted(by_tensor.get(tensor.index, tensor.type), domain.law.dtype)
@@ -118,7 +157,7 @@ class Grids:
                 Finding(
                     "error", lead.label(), "activation-zero-point",
                     f"values from {low:.6g} to {high:.6g}",
-                    f"what {domain.law.dtype} with zero point {domain.law.zero_point} can hold",
+                    f"what {law.dtype} with zero point {law.zero_point} can hold",
                     "use a scheme with another zero point",
                 )
             )  # fmt: skip
@@ -133,13 +172,13 @@ class Grids:
         if (
             not self.context.fold
             or domain != self.context.default
-            or law.zero_point == "any"
-            or law.scale != "any"
+            or not isinstance(law.zero_point, int)
+            or law.scale == POWER_OF_TWO
         ):
             return None
         near = grid.shifted(lead.type, law.dtype)
         indices = {t.index for t in tensors}
-        if near is None or near.qparams.zero_point == law.zero_point:
+        if near is None or law.takes(near.qparams.zero_point):
             return None
         if indices & self.context.named or not self._at_home(indices, domain):
             return None
@@ -159,17 +198,19 @@ class Grids:
         return all(self.context.domains.get(op.index) == domain for op in around)
 
     def _fixed_type(
-        self, domain: Domain, fixed: tuple[float, int], tensors: list[Tensor]
+        self, domain: Domain, law: ActivationLaw, fixed: tuple, tensors: list[Tensor]
     ) -> TensorType:
-        prescribed = TensorType(domain.law.dtype, QParams.of(*fixed))
-        if domain.kind == "scheme" and not grid.is_legal(prescribed, domain.law):
-            refuse = self.context.scheme.operators.runtime_fixed == "refuse"
+        by_dtype, operator = fixed
+        prescribed = TensorType(law.dtype, QParams.of(*by_dtype[law.dtype]))
+        may_stand = self.context.scheme.operators.may_be_fixed(operator)
+        if domain.kind == "scheme" and not grid.is_legal(prescribed, law) and not may_stand:
             self.findings.append(
                 Finding(
-                    "error" if refuse else "exception", tensors[0].label(), "fixed-output",
+                    "error", tensors[0].label(), "fixed-output",
                     f"TFLite fixes scale {prescribed.qparams.scale:.9g}, zero point "
-                    f"{prescribed.qparams.zero_point}", f"zero point {domain.law.zero_point}, "
-                    f"scale {domain.law.scale}",
+                    f"{prescribed.qparams.zero_point} for the output of {operator}",
+                    f"zero point {law.zero_point}, scale {law.scale}",
+                    f"put {operator} into [operators] cpu if it does not run on the hardware",
                 )
             )  # fmt: skip
         return prescribed

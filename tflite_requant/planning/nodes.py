@@ -6,6 +6,7 @@ by sharing, an operand's port points at the grid that it needs, and a QUANTIZE w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tflite_requant.catalog import OpSpec, spec_of
@@ -17,16 +18,24 @@ from tflite_requant.planning.domains import PINNED, Domain, activation_ports
 from tflite_requant.planning.groups import Groups
 from tflite_requant.schemes import ActivationLaw
 
+# Operators that arithmetic profile "extended" computes with operands of unlike 8-bit types.
+MIXING = {
+    "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "QUANTIZE", "SUB",
+    "TRANSPOSE_CONV",
+}  # fmt: skip
+
 
 class Nodes:
-    """The nodes of a subgraph. port_nodes: port -> node; fixed: node -> what TFLite prescribes;
-    adopted: nodes that follow their group without a say in its grid."""
+    """The nodes of a subgraph. port_nodes: port -> node; fixed: node -> what TFLite prescribes, by
+    type, and the operator of which it does; adopted: nodes that follow their group without a say in
+    its grid; alike: nodes that must be of one type."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.groups = Groups()
         self.port_nodes: dict[Port, Node] = {}
-        self.fixed: dict[Node, tuple[float, int]] = {}
+        self.fixed: dict[Node, tuple[Mapping[str, tuple[float, int]], str]] = {}
+        self.alike = Groups()
         self.adopted: set[Node] = set()
         self.findings: list[Finding] = []
         self.ported = self._ports()
@@ -101,15 +110,15 @@ class Nodes:
         if spec is None:
             return
         domain = self.context.domains[op.index]
-        dtype = domain.law.dtype if domain.law else None
+        dtype = domain.law.dtypes[0] if domain.law else None
         labels: dict[str, list] = {}
+        self._unite_types(op, ports)
         for side, position, tensor, operand in ports:
             if operand.pinned or dtype is None:
                 continue
             if operand.fixed and dtype in operand.fixed:
-                self.fixed.setdefault(
-                    self.port_nodes[op.index, side, position], operand.fixed[dtype]
-                )
+                node = self.port_nodes[op.index, side, position]
+                self.fixed.setdefault(node, (operand.fixed, op.name))
             if operand.tie and (operand.tie_dtypes is None or dtype in operand.tie_dtypes):
                 labels.setdefault(operand.tie, []).append((side, position, tensor, operand))
         for members in labels.values():
@@ -117,6 +126,14 @@ class Nodes:
             for member in members:
                 if member is not anchor:
                     self._join(op, anchor, member)
+
+    def _unite_types(self, op: Operator, ports: list) -> None:
+        """Most operators know one type for all they read and write."""
+        nodes = [self.port_nodes[op.index, side, position] for side, position, _, _ in ports]
+        for node in nodes:
+            self.alike.add(node)
+            if op.opcode not in MIXING:
+                self.alike.union(nodes[0], node)
 
     def _join(self, op: Operator, anchor, member) -> None:
         """Put an operand on the anchor's grid: by sharing a group, or by a port of its own."""

@@ -4,7 +4,8 @@ The bias takes the mean of what the weights lose:  b' = b + sum_k (W - W')_k E[x
 
 W1  weights are on the scheme's grid; rows that fit keep their scale and integers.
 W2  bias scale is input scale times weights scale, row by row; its zero point is 0.
-W3  the bias fits its width, because no scale is below what that asks for.
+W3  the bias fits its width, because no scale is below what that asks for; so do sums and shifts
+    where the scheme limits them (`limits`).
 W5  where a neighbour's zero point was folded, the bias makes or undoes the shift:
     b'' = b' + output offset - input offset * sum_k W'_k.
 W6  where stored reals are a gain times the true ones, weights are taken times output gain over
@@ -22,13 +23,13 @@ from tflite_requant.correction import folding, weights
 from tflite_requant.correction.moments import Moments, unknown
 from tflite_requant.correction.rounding import round_half_away
 from tflite_requant.model import QArray, QParams, TensorType
-from tflite_requant.schemes import Scheme, WeightLaw
+from tflite_requant.rules import limits
+from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, WeightLaw
 
 MULTIPLIER_LIMIT = 256.0
 BIAS_LAW_TOLERANCE = 1e-5
-# Headroom of the accumulator over the bias, in bits; int64 accumulators have 48 bits in kernels.
-HEADROOM_BITS = 2
-WIDE_ACCUMULATOR_BITS = 48
+ATTEMPTS = 12  # scales that are tried for one operator before its limits are given up
+RATIO_NOISE = 2.0**-22  # of a ratio of float32 scales
 INTEGER_LIMITS = {"int32": 2**31 - 1, "int64": 2**63 - 1}
 
 
@@ -68,7 +69,8 @@ class WeightedOperands:
 class Rewritten:
     """New constants. moved: what each bias absorbed, real units, float64 [O]; exact: bool [O], rows
     whose weights are the source's; bias_law_broken: largest relative distance of the source's bias
-    scales from input scale times weights scale, 0 where the law holds."""
+    scales from input scale times weights scale, 0 where the law holds. bias_rounded: the largest
+    rounding of a bias, in output steps, where it has a position of its own."""
 
     weights: QArray
     bias: QArray | None
@@ -78,6 +80,7 @@ class Rewritten:
     clipped_bias: int
     bias_law_broken: float
     bias_axis_wrong: bool = False
+    bias_rounded: float = 0.0
 
 
 def as_matrix(array: np.ndarray, axis: int) -> np.ndarray:
@@ -100,7 +103,7 @@ def is_legal(array: QArray, dtype: str, law: WeightLaw, axis: int) -> bool:
         and (law.zero_point == "any" or all(z == law.zero_point for z in qparams.zero_points))
         and (law.granularity == "per-axis" or not qparams.per_axis)
         and (not qparams.per_axis or qparams.axis == axis)
-        and (law.scale == "any" or all(np.frexp(s)[0] == 0.5 for s in qparams.scales))
+        and (law.scale != POWER_OF_TWO or all(np.frexp(s)[0] == 0.5 for s in qparams.scales))
         and integers.size > 0
         and int(integers.min()) >= law.range[0]
         and int(integers.max()) <= law.range[1]
@@ -151,38 +154,44 @@ def rewrite(
     source = weights.Weights(source.centred, source.scale * ratio)
     bias = bias * operands.output_gain
     moments = moments.times(operands.input_gain)
-    input_scale = operands.new_input.qparams.scale
-    cap = MULTIPLIER_LIMIT * operands.new_output.qparams.scale / input_scale * (1 - 2.0**-10)
-    bits = min(scheme.bias.bits, WIDE_ACCUMULATOR_BITS)
+    steps = limits.steps_of(operands.new_input, operands.new_output)
     reach = np.abs(bias) + abs(operands.output_offset)
     reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
-    floor = np.minimum(reach / (input_scale * 2.0 ** (bits - HEADROOM_BITS)), cap)
+    reach = limits.needed_reach(reach, source.real(), steps, scheme.bias)
+    cap = limits.ceiling_of(steps, scheme, MULTIPLIER_LIMIT)
+    floor = np.minimum(limits.floor_of(reach, steps, scheme), cap)
     same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
     moving = operands.input_offset or operands.output_offset or broken
-    roomy = (same_input and not moving) or bool((source.scale >= floor).all())
+    narrow = limits.is_narrow(scheme.bias)
+    roomy = (same_input and not moving and not narrow) or bool((source.scale >= floor).all())
     kept = ratio == 1 and roomy and is_legal(operands.weights, dtype, law, axis)
-    if corrections.exact_grid and kept:
-        fit = _kept(operands.weights, source, axis)
-    else:
-        grid = weights.Grid(
-            *law.range,
-            None if law.zero_point == "any" else law.zero_point,
-            law.scale == "power-of-two",
-            law.granularity == "per-axis",
-        )
-        fit = weights.fit(
-            source, grid, moments, floor,
-            compensate=corrections.compensate, search=corrections.search,
-            exact_grid=corrections.exact_grid,
+    unit = steps.output / steps.unit if scheme.activations.scale == RATIO else None
+    if unit is not None:
+        kept = kept and bool(_is_power(source.scale / unit).all())
+    limit = min(scheme.bias.limit, INTEGER_LIMITS[bias_dtype])
+    for _ in range(ATTEMPTS):
+        if corrections.exact_grid and kept:
+            fit = _kept(operands.weights, source, axis)
+        else:
+            fit = _fit(source, scheme, moments, floor, corrections, unit)
+        real, centred = fit.real(), fit.integers - fit.zero_point
+        moved = np.zeros(len(bias))
+        if corrections.fold:
+            moved = folding.moved(source.real(), real, moments)
+        bias_scale = steps.unit * fit.scale
+        shift = operands.output_offset - operands.input_offset * _row_sums(real)
+        wanted = limits.cut(
+            round_half_away((bias + moved + shift) / bias_scale), centred, fit.scale, steps,
+            scheme.bias,
         )  # fmt: skip
-    real = fit.real()
-    moved = folding.moved(source.real(), real, moments) if corrections.fold else np.zeros(len(bias))
-    bias_scale = input_scale * fit.scale
-    shift = operands.output_offset - operands.input_offset * _row_sums(real)
-    integers = round_half_away((bias + moved + shift) / bias_scale)
-    limit = min(2 ** (scheme.bias.bits - 1) - 1, INTEGER_LIMITS[bias_dtype])
-    clipped = int((np.abs(integers) > limit).sum())
-    integers = np.clip(integers, -limit, limit).astype(np.int64)
+        clipped = np.abs(wanted) > limit
+        integers = limits.placed(np.clip(wanted, -limit, limit), scheme.bias)
+        higher = limits.raised(floor, fit.scale, centred, integers, clipped, steps, scheme)
+        if higher is None or (np.minimum(higher, cap) <= floor).all():
+            break
+        floor, kept = np.minimum(higher, cap), False
+    rounded = np.abs(integers - np.clip(wanted, -limit, limit)) * bias_scale / steps.output
+    integers = integers.astype(np.int64)
     per_tensor = (
         law.granularity == "per-tensor"
         or (fit.scale == fit.scale[0]).all()
@@ -199,10 +208,52 @@ def rewrite(
         bias_dtype=bias_dtype,
         moved=moved,
         exact=fit.exact,
-        clipped_bias=clipped,
+        clipped_bias=int(clipped.sum()),
         bias_law_broken=broken,
         bias_axis_wrong=_axis_wrong(operands.bias),
+        bias_rounded=float(rounded.max(initial=0.0)),
     )  # fmt: skip
+
+
+def _fit(
+    source: weights.Weights,
+    scheme: Scheme,
+    moments: Moments,
+    floor: np.ndarray,
+    corrections: Corrections,
+    unit: float | None,
+) -> weights.Fit:
+    """Weights on the scheme's grid; unit: scales are this times powers of two."""
+    law = scheme.weights
+    grid = weights.Grid(
+        *law.range,
+        None if law.zero_point == "any" else law.zero_point,
+        law.scale == POWER_OF_TWO or unit is not None,
+        law.granularity == "per-axis",
+    )
+    how = {
+        "compensate": corrections.compensate,
+        "search": corrections.search,
+        "exact_grid": corrections.exact_grid,
+    }
+    if unit is None:
+        return weights.fit(source, grid, moments, floor, **how)
+    inner = weights.Weights(source.centred, _snapped(source.scale / unit))
+    fit = weights.fit(inner, grid, moments, floor / unit, **how)
+    scale = (fit.scale * unit).astype(np.float32).astype(np.float64)
+    scale = np.where(np.abs(scale / source.scale - 1) <= RATIO_NOISE, source.scale, scale)
+    same = (scale == source.scale) & (fit.integers - fit.zero_point == source.centred).all(axis=1)
+    return weights.Fit(fit.integers, scale, fit.zero_point, same)
+
+
+def _snapped(scale: np.ndarray) -> np.ndarray:
+    """Numbers that are powers of two but for float32 noise, as these."""
+    power = np.exp2(np.rint(np.log2(scale)))
+    return np.where(np.abs(scale / power - 1) <= RATIO_NOISE, power, scale)
+
+
+def _is_power(scale: np.ndarray) -> np.ndarray:
+    return np.frexp(_snapped(scale))[0] == 0.5
 
 
 def _axis_wrong(bias: QArray | None) -> bool:

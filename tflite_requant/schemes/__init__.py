@@ -2,6 +2,10 @@
 
 from tflite_requant.schemes.loader import load_scheme, parse_scheme, preset_names, preset_text
 from tflite_requant.schemes.scheme import (
+    MIXED,
+    POWER_OF_TWO,
+    RATIO,
+    AccumulatorLaw,
     ActivationLaw,
     BiasLaw,
     OperatorLaw,
@@ -12,6 +16,10 @@ from tflite_requant.schemes.scheme import (
 )
 
 __all__ = [
+    "MIXED",
+    "POWER_OF_TWO",
+    "RATIO",
+    "AccumulatorLaw",
     "ActivationLaw",
     "BiasLaw",
     "OperatorLaw",

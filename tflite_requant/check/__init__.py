@@ -1,0 +1,34 @@
+"""Is a model legal under a scheme? Every finding, not the first.
+
+Shares no code with the rules that write models beyond the catalog and plain numbers: what a rule
+gets wrong, this finds. The report of a requantization takes its exceptions from here.
+"""
+
+from __future__ import annotations
+
+from tflite_requant.check.subgraph import Checker
+from tflite_requant.errors import Finding
+from tflite_requant.memory import memory_of
+from tflite_requant.model import Model
+from tflite_requant.planning.domains import called_subgraphs
+from tflite_requant.schemes import Scheme
+
+__all__ = ["check"]
+
+
+def check(model: Model, scheme: Scheme, keep_unknown: bool | None = None) -> list[Finding]:
+    """All findings, in execution order.
+
+    severity "error": not legal; "exception": what the scheme asks, but TFLite does not permit or
+    somebody asked to leave as it was, so that it may stand; "warning": legal, but worth a look.
+    keep_unknown: operators outside the catalog may stand; None: if that was asked for when the
+    model was made, as its metadata tell.
+    """
+    if keep_unknown is None:
+        keep_unknown = bool((memory_of(model) or {}).get("keep_unknown"))
+    called = called_subgraphs(model)
+    findings: list[Finding] = []
+    for subgraph in model.subgraphs:
+        if subgraph.index not in called:
+            findings += Checker(subgraph, scheme, keep_unknown).run()
+    return findings
