@@ -94,6 +94,11 @@ LAWS = (
         "TFLite 8-bit quantization specification; the arithmetic profiles of this package",
     ),
     Law(
+        "operand-types",
+        "Data, weights and bias of one operator are of types that a runtime takes together.",
+        "LiteRT tflite/kernels, the Prepare function of each operator with weights",
+    ),
+    Law(
         "power-of-two",
         "An arithmetic profile that only shifts needs powers of two wherever an accumulator is "
         "multiplied.",
