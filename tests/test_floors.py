@@ -11,12 +11,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tflite_requant"
 
 # From the ground up; rooms of one floor may import each other unless APART says otherwise.
 FLOORS = (
-    ("errors", "version", "outcome", "fixedpoint"),
+    ("errors", "version", "outcome", "fixedpoint", "limits"),
     ("model",),
     ("flatbuffer", "catalog", "schemes"),
     ("extract", "feeds", "memory", "testing"),
     ("kernels", "rules", "planning", "correction", "check"),
-    ("engine",),
+    ("engine", "validation"),
     ("interpreter",),
     ("statistics", "search"),
     ("rewrite", "describe", "requantize"),

@@ -69,6 +69,14 @@ class FormatError(RequantError):
         super().__init__(reason)
 
 
+def damage(findings: tuple[Finding, ...]) -> FormatError:
+    """The error that tells everything that was found in a damaged file."""
+    lines = [f.line() for f in findings]
+    if len(lines) > 1:
+        lines = [f"damaged: {len(lines)} findings", *(f"  {line}" for line in lines)]
+    return FormatError("\n".join(lines), findings)
+
+
 class NotQuantizedError(FormatError):
     """The file is TFLite, but there is nothing in it that could be requantized."""
 

@@ -12,22 +12,32 @@ from pathlib import Path
 from tflite_requant.errors import FormatError, UsageError
 from tflite_requant.flatbuffer import read, write
 from tflite_requant.model import Model
+from tflite_requant.validation import require_sound
 
 
-def load(source: str | os.PathLike | bytes) -> Model:
+def load(source: str | os.PathLike | bytes, *, sound: bool = True) -> Model:
     """A model from a path, or from the bytes of a `.tflite` file.
 
-    Raises UsageError for a file that cannot be read, FormatError for one that is no TFLite model;
-    both messages begin with the path.
+    sound: refuse what `validation` finds; without it, only what cannot be read is refused.
+
+    Raises UsageError for a file that cannot be read, FormatError for one that is no TFLite model or
+    is damaged, with all findings; both messages begin with the path.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return read(bytes(source))
+        return _read(bytes(source), sound)
     path = Path(source)
     data = read_bytes(path)
     try:
-        return read(data)
+        return _read(data, sound)
     except FormatError as error:
         raise type(error)(f"{path}: {error}", error.findings) from None
+
+
+def _read(data: bytes, sound: bool) -> Model:
+    model = read(data)
+    if sound:
+        require_sound(model)
+    return model
 
 
 def save(model: Model, path: str | os.PathLike) -> None:

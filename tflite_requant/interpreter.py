@@ -25,6 +25,7 @@ from tflite_requant.kernels._session import CONTROL, Session
 from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Operator, Subgraph
 from tflite_requant.model.qparams import QArray
+from tflite_requant.validation import require_sound
 
 Observer = Callable[
     [Subgraph, Operator, "tuple[QArray | None, ...]", "tuple[np.ndarray, ...]"], None
@@ -257,12 +258,13 @@ def _as_model(model: Model | bytes | str | PathLike) -> Model:
         return model
     from tflite_requant.flatbuffer import read
 
-    if isinstance(model, (bytes, bytearray, memoryview)):
-        return read(bytes(model))
     try:
-        return read(Path(model).read_bytes())
+        is_data = isinstance(model, (bytes, bytearray, memoryview))
+        made = read(bytes(model) if is_data else Path(model).read_bytes())
     except OSError as error:
         raise UsageError(f"{model}: {error.strerror or error}") from None
+    require_sound(made)
+    return made
 
 
 def _why_unsupported(subgraph: Subgraph, op: Operator) -> str:

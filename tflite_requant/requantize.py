@@ -13,16 +13,17 @@ from tflite_requant import statistics
 from tflite_requant.catalog import min_runtime_version
 from tflite_requant.check import check
 from tflite_requant.describe import operator_outcomes, tensor_outcomes
-from tflite_requant.errors import Finding, FormatError, NotQuantizedError, RefusedError, UsageError
+from tflite_requant.errors import Finding, NotQuantizedError, RefusedError, UsageError
 from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
-from tflite_requant.model.dtypes import ACTIVATION_DTYPES, NUMPY
+from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.rewrite import Rewriter, SubgraphRewrite
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import Scheme, load_scheme
+from tflite_requant.validation import require_filled
 from tflite_requant.version import VERSION
 
 MIN_RUNTIME = "min_runtime_version"
@@ -101,26 +102,6 @@ def screen(model: Model) -> None:
         )
 
 
-def check_constants(model: Model) -> None:
-    """Refuse constants that do not fill their shapes. Raises FormatError with all findings."""
-    problems = []
-    for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
-            sparse = tensor.rest.get("sparsity") is not None
-            if tensor.is_constant and tensor.dtype in NUMPY and not sparse:
-                try:
-                    tensor.array()
-                except ValueError as error:
-                    problems.append(
-                        Finding("error", tensor.label(), "constant-size", f"its buffer has {error}",
-                                "", "the file is damaged; convert it again")
-                    )  # fmt: skip
-    if problems:
-        first = problems[0].line()
-        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise FormatError(first + more, findings=tuple(problems))
-
-
 def make_plans(model: Model, scheme: Scheme, options: Options) -> dict[int, Plan]:
     """A plan for every subgraph that is not run by another one.
 
@@ -174,7 +155,7 @@ def requantize(
     scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
     options = options or Options()
     screen(model)
-    check_constants(model)
+    require_filled(model)
     plans = make_plans(model, scheme, options)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
     edit = Edit(model)

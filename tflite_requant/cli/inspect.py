@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
     from tflite_requant.cli.inspection import inspection
 
-    model = files.load(args.model)
+    model = files.load(args.model, sound=False)  # what is wrong with it is told
     facts = inspection(model, len(model.to_bytes()))
     if args.json:
         return 0, document("inspect", model=args.model, **plain(facts))

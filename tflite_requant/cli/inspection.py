@@ -11,6 +11,7 @@ from tflite_requant.catalog import spec_of
 from tflite_requant.cli.oddities import oddities, operand
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.report.findings import finding_value
+from tflite_requant.validation import unsound
 
 
 def inspection(model: Model, size: int) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def inspection(model: Model, size: int) -> dict[str, Any]:
             t.qparams is not None and t.qparams.per_axis for s in model.subgraphs for t in s.tensors
         ),
         "subgraphs": [_subgraph(s) for s in model.subgraphs],
-        "oddities": [finding_value(f) for f in oddities(model)],
+        "oddities": [finding_value(f) for f in unsound(model) or oddities(model)],
     }
 
 

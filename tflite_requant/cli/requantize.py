@@ -263,11 +263,10 @@ def _samples(args: argparse.Namespace, model):
 def _statistics(args: argparse.Namespace, model, samples):
     """What weighted operators read, measured once for all schemes."""
     from tflite_requant import statistics
-    from tflite_requant.requantize import check_constants, screen
+    from tflite_requant.requantize import screen
 
     with _naming(args.model):
         screen(model)
-        check_constants(model)
     given = args.calibration if samples is None else samples
     return statistics.measure(model, given, progress=shows_progress(args), seed=args.seed)
 

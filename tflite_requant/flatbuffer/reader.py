@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tflite_requant.errors import Finding, FormatError
+from tflite_requant.errors import Finding, damage
 from tflite_requant.flatbuffer import records
 from tflite_requant.flatbuffer._generated import schema
 from tflite_requant.flatbuffer.verify import verify
@@ -37,7 +37,7 @@ def read(data: bytes) -> Model:
     record = records.to_record(root)
     problems = _dangling(record)
     if problems:
-        raise FormatError(_summary(problems), findings=problems)
+        raise damage(problems)
     buffers, end = _buffers(record, blobs, data)
     codes = tuple(
         OperatorCode(opcode_of(c), c["custom_code"], c["version"], c)
@@ -231,8 +231,3 @@ def _called(options: Record | None) -> list[tuple[str, int]]:
         return []
     fields = options.fields.items()
     return [(n, v) for n, v in fields if n.endswith("subgraph_index") or n == "subgraph"]
-
-
-def _summary(problems: tuple[Finding, ...]) -> str:
-    first = problems[0].line()
-    return first if len(problems) == 1 else f"{first}; and {len(problems) - 1} more"
