@@ -50,18 +50,21 @@ def _order(subgraph: Subgraph) -> Iterator[Finding]:
                               "a constant, an input or another operator's output")  # fmt: skip
             else:
                 later = subgraph.label(writers[t][0])
-                yield damaged(where, "graph-order", f"reads {label} before {later} writes it",
-                              "operators in the order in which they run, without a cycle")  # fmt: skip
+                found = f"reads {label} before {later} writes it"
+                need = "operators in the order in which they run, without a cycle"
+                yield damaged(where, "graph-order", found, need)
         for position, t in enumerate(op.outputs):
             if t < 0:
                 continue
             label = tensors[t].label()
             kind = _kind(subgraph, t)
             if kind:
-                yield damaged(where, "graph-writer", f"writes {label}, {kind}", "a tensor of its own")
+                yield damaged(
+                    where, "graph-writer", f"writes {label}, {kind}", "a tensor of its own"
+                )
             elif writers[t][0] is not op or t in op.outputs[:position]:
-                yield damaged(where, "graph-writer", f"writes {label}, which "
-                              f"{subgraph.label(writers[t][0])} writes", "one writer a tensor")  # fmt: skip
+                found = f"writes {label}, which {subgraph.label(writers[t][0])} writes"
+                yield damaged(where, "graph-writer", found, "one writer a tensor")
         known.update(t for t in op.outputs if t >= 0)
     for t in dict.fromkeys(subgraph.outputs):
         if t not in known:

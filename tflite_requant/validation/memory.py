@@ -74,7 +74,10 @@ def _padding(subgraph: Subgraph, op: Operator) -> int:
         return 0
     n, height, width, channels = subgraph.tensors[op.inputs[0]].shape or (1, 1, 1, 1)
     sizes = []
-    for size, letter, axis, field in ((height, "h", 1, "filter_height"), (width, "w", 2, "filter_width")):
+    for size, letter, axis, field in (
+        (height, "h", 1, "filter_height"),
+        (width, "w", 2, "filter_width"),
+    ):
         kernel = op.option(field) or subgraph.tensors[op.inputs[1]].shape[axis]
         stride = op.option(f"stride_{letter}", 1)
         dilation = op.option(f"dilation_{letter}_factor", 1) or 1

@@ -61,8 +61,10 @@ def _operands(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Itera
                 yield damaged(where, "operand-count", f"{side} {position} is absent", "a tensor")
             elif index >= 0 and slot.rank is not None:
                 tensor = subgraph.tensors[index]
-                if len(tensor.shape) != slot.rank and _has_rank(tensor):
-                    found = f"{side} {position}, {tensor.label()}, has {len(tensor.shape)} dimensions"
+                if len(tensor.shape) != slot.rank:
+                    found = (
+                        f"{side} {position}, {tensor.label()}, has {len(tensor.shape)} dimensions"
+                    )
                     yield damaged(where, "operand-rank", found, str(slot.rank))
 
 
@@ -74,11 +76,6 @@ def _counts(slots: Sequence[Slot]) -> tuple[int, float]:
 
 def _slot(slots: Sequence[Slot], position: int) -> Slot:
     return slots[min(position, len(slots) - 1)]
-
-
-def _has_rank(tensor: Tensor) -> bool:
-    """An empty shape of a computed tensor may stand for one that is not known."""
-    return bool(tensor.shape) or tensor.is_constant or bool(tensor.rest.get("has_rank"))
 
 
 def _types(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Iterator[Finding]:
