@@ -73,17 +73,21 @@ def test_make_targets_exist(line):
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_make_rule(desk):
-    (rule,) = blocks("BUILD.md", "make")
-    (desk / "Makefile").write_text(rule)
-    target = "digits_qat_uint8.symmetric.tflite"
-    assert shell(f"make {target}", desk).returncode == 0
-    assert (desk / target).exists()
-    assert "up to date" in shell(f"make {target}", desk).stdout
-    model = desk / "digits_qat_uint8.tflite"
-    later = (desk / target).stat().st_mtime + 10
-    os.utime(model, (later, later))
-    assert "--scheme symmetric" in shell(f"make {target}", desk).stdout
+def test_make_rules(desk):
+    (rules,) = blocks("BUILD.md", "make")
+    (desk / "Makefile").write_text(rules)
+    (desk / "models").mkdir()
+    shutil.copy(desk / "digits_qat_uint8.tflite", desk / "models" / "kws.tflite")
+    (desk / "path" / "to").mkdir(parents=True)
+    (desk / "path" / "to" / "tools").symlink_to(ROOT / "tools")
+    line = f"make TFLITE_REQUANT_PYTHON={sys.executable} build/kws_model.cc build/kws_model.h"
+    done = shell(line, desk)
+    assert done.returncode == 0, done.stderr
+    assert (desk / "build" / "kws_model.h").exists()
+    assert "up to date" in shell(line, desk).stdout
+    later = (desk / "build" / "kws.tflite").stat().st_mtime + 10
+    os.utime(desk / "models" / "kws.tflite", (later, later))
+    assert "--scheme symmetric" in shell(line, desk).stdout
 
 
 def test_python(desk):

@@ -1,0 +1,105 @@
+"""The firmware examples build with Make and with Bazel, and again only what changed."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_make = pytest.mark.skipif(
+    not (shutil.which("make") and shutil.which("cc")), reason="no make, or no C compiler"
+)
+needs_bazel = pytest.mark.skipif(
+    not (shutil.which("bazel") and shutil.which("cc")), reason="no bazel, or no C compiler"
+)
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of what the examples read, so that it may be changed."""
+    for name in ("tools", "examples/demo", "examples/firmware_make", "examples/firmware_bazel"):
+        ignored = shutil.ignore_patterns("build", "bazel-*", "__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    return tmp_path
+
+
+@pytest.fixture
+def python(tmp_path) -> Path:
+    """A Python that finds this package, installed or not."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def make(checkout, python):
+    folder = checkout / "examples" / "firmware_make"
+
+    def run(*words: str) -> list[str]:
+        """The commands that Make ran."""
+        done = subprocess.run(
+            ["make", f"TFLITE_REQUANT_PYTHON={python}", *words],
+            cwd=folder, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        kinds = {"tflite_requant ..": "model", "c_array": "array", "golden": "vectors",
+                 "cc -std": "program"}  # fmt: skip
+        return [name for line in done.stdout.splitlines() for key, name in kinds.items()
+                if key in line]  # fmt: skip
+
+    return folder, run
+
+
+@needs_make
+def test_make(make):
+    folder, run = make
+    assert sorted(run()) == ["array", "model", "program", "vectors"]
+    assert run() == []
+    done = subprocess.run([folder / "build" / "firmware"], capture_output=True, text=True)
+    size = (folder / "build" / "digits.tflite").stat().st_size
+    assert (done.returncode, done.stdout) == (0, f"a model of {size} bytes, aligned to 16\n")
+    (folder / "main.c").touch()
+    assert run() == ["program"]
+    (folder.parent / "demo" / "digits_samples.npz").touch()  # the depfile names it
+    assert sorted(run()) == ["array", "model", "program", "vectors"]
+
+
+@needs_make
+def test_a_refused_model_leaves_nothing(make, capfd):
+    folder, run = make
+    with pytest.raises(subprocess.CalledProcessError):
+        run("MODEL=main.c")
+    assert not (folder / "build" / "digits.tflite").exists()
+
+
+@needs_bazel
+@needs_make
+def test_bazel(checkout, python, make):
+    folder = checkout / "examples" / "firmware_bazel"
+    start = ["bazel", "--nohome_rc", f"--output_user_root={checkout / 'bazel'}"]
+
+    def build() -> int:
+        """How many commands Bazel ran in its sandbox."""
+        words = ["build", "//...", f"--repo_env=TFLITE_REQUANT_PYTHON={python}", "--curses=no"]
+        done = subprocess.run([*start, *words], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = re.search(r"(\d+) (?:linux|processwrapper)-sandbox", done.stderr)
+        return int(found[1]) if found else 0
+
+    try:
+        assert build() == 4
+        assert build() == 0
+        with (folder / "main.c").open("a") as file:
+            file.write("/* more */\n")
+        assert build() == 1
+        built = folder / "bazel-bin"
+        made, run = make
+        run()
+        for name in ("digits.tflite", "digits_model.c", "digits_model.h", "vectors/manifest.json"):
+            assert (built / name).read_bytes() == (made / "build" / name).read_bytes(), name
+    finally:
+        subprocess.run([*start, "shutdown"], cwd=folder, capture_output=True)
+        subprocess.run(["chmod", "-R", "u+w", str(checkout / "bazel")], capture_output=True)
