@@ -18,7 +18,7 @@ from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
-from tflite_requant.planning import Plan, plan
+from tflite_requant.planning import Plan, padding, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.rewrite import Rewriter, SubgraphRewrite
 from tflite_requant.rules.weighted import Corrections
@@ -41,6 +41,8 @@ class Options:
                   relabelled power-of-two scales).
     clamps:       "fused": restore old clamps where a fused activation or the new range can;
                   "exact": also insert MINIMUM and MAXIMUM where neither can.
+    allow_padv2:  how many PADV2 operators ("any" for all) may be inserted before convolutions, for
+                  zero points to be folded through their padding; see `planning.padding`.
     correction:   which of CORRECTIONS are on.
     seed:         of everything random (synthetic calibration).
     """
@@ -49,6 +51,7 @@ class Options:
     keep_unknown: bool = False
     strict_meaning: bool = False
     clamps: str = "fused"
+    allow_padv2: int | str = 0
     correction: tuple[str, ...] = CORRECTIONS
     seed: int = 0
     progress: bool = field(default=False, compare=False)
@@ -60,6 +63,14 @@ class Options:
             raise UsageError(f"unknown correction {unknown[0]!r}; known: {known}")
         if self.clamps not in CLAMPS:
             raise UsageError(f"unknown clamps {self.clamps!r}; known: {', '.join(CLAMPS)}")
+        count = self.allow_padv2
+        if count != padding.ANY and not (isinstance(count, int) and count >= 0):
+            raise UsageError(f"allow_padv2 {count!r}: need a number from 0 or {padding.ANY!r}")
+        if count and self.strict_meaning:
+            raise UsageError(
+                "allow_padv2 lets zero points be folded, which strict_meaning forbids; "
+                "give one of them"
+            )
 
     def corrections(self) -> Corrections:
         """The switches that the weighted rule takes."""
@@ -102,30 +113,41 @@ def screen(model: Model) -> None:
         )
 
 
-def make_plans(model: Model, scheme: Scheme, options: Options) -> dict[int, Plan]:
+def make_plans(
+    model: Model, scheme: Scheme, options: Options, known: statistics.Statistics | None = None
+) -> dict[int, Plan]:
     """A plan for every subgraph that is not run by another one.
 
+    known: has the examples that decide where explicit padding is worth most.
     Raises RefusedError with every error of every subgraph.
     """
     called = called_subgraphs(model)
-    plans = {
-        s.index: plan(
+    plans, left = {}, options.allow_padv2
+    for s in model.subgraphs:
+        if s.index in called:
+            continue
+        plans[s.index] = plan(
             s,
             scheme,
             keep_io=options.keep_io,
             keep_unknown=options.keep_unknown,
             fold=not options.strict_meaning,
             named=_named(model, s.index),
+            allow_padv2=left,
+            rank=_rank(model, known) if known and s.index == 0 else None,
         )
-        for s in model.subgraphs
-        if s.index not in called
-    }
+        if left != padding.ANY:
+            left -= plans[s.index].frames
     errors = [f for p in plans.values() for f in p.findings if f.severity == "error"]
     if errors:
         raise RefusedError(
             f"cannot be put on scheme {scheme.name}: {_count(errors)}", tuple(errors)
         )
     return plans
+
+
+def _rank(model: Model, known: statistics.Statistics) -> padding.Rank:
+    return lambda grids: statistics.disturbance(model, grids, known.examples)
 
 
 def _named(model: Model, subgraph: int) -> frozenset[int]:
@@ -158,6 +180,8 @@ def requantize(
     require_filled(model)
     plans = make_plans(model, scheme, options)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
+    if options.allow_padv2:
+        plans = make_plans(model, scheme, options, known)
     edit = Edit(model)
     done: dict[int, SubgraphRewrite] = {}
     for index, one in plans.items():
@@ -192,9 +216,7 @@ def _remember(
         "arithmetic": scheme.arithmetic,
         "source_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
         "source_tensors": [len(s.tensors) for s in model.subgraphs],
-        "relabelled": [
-            entry for s, p in plans.items() for entry in _relabelled(s, p)
-        ],
+        "relabelled": [entry for s, p in plans.items() for entry in _relabelled(s, p)],
     }
     if options.keep_unknown:
         entry["keep_unknown"] = True
@@ -234,9 +256,7 @@ def _report(model, new, scheme, options, plans, done, judged, known, changed) ->
     findings += judged
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
-    operators = tuple(
-        o for i, p in plans.items() for o in operator_outcomes(p, done[i], known)
-    )
+    operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
     findings += [f for o in operators for f in _lost_clamp(o, options)]
     source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
     return Report(

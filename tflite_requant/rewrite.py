@@ -25,7 +25,7 @@ from tflite_requant.model import (
     new_operator,
 )
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.planning import Plan, clamps, gauge
+from tflite_requant.planning import Plan, clamps, gauge, padding
 from tflite_requant.planning.domains import is_weighted
 from tflite_requant.planning.features import features_of
 from tflite_requant.planning.grid import shifted
@@ -35,6 +35,7 @@ from tflite_requant.schemes import Scheme
 
 QUANTIZE_OPTIONS = Record("QuantizeOptions", MappingProxyType({}))
 MIN_MAX_OPTIONS = Record("MaximumMinimumOptions", MappingProxyType({}))
+PADV2_OPTIONS = Record("PadV2Options", MappingProxyType({}))
 # 8-bit types become each other by a shift, and only int8 and int16 convert into one another.
 CHAINS = {("int16", "uint8"): "int8", ("uint8", "int16"): "int8"}
 
@@ -62,6 +63,7 @@ class Rewriter:
         self.done = SubgraphRewrite()
         self._converted: dict[tuple[int, TensorType], int] = {}
         self._constants: dict[tuple, int] = {}
+        self._framed: dict[tuple, int] = {}
         self._claimed: set[int] = self._read_by_others()
 
     def run(self) -> SubgraphRewrite:
@@ -79,6 +81,7 @@ class Rewriter:
                 if is_weighted(spec) and self.plan.domains[op.index].kind != "pinned":
                     self._weighted(op, spec)
                 self._bridge_inputs(op)
+                self._pad_explicitly(op)
                 self._bridge_outputs(op)
                 self._options(op, spec)
         self._borders()
@@ -245,6 +248,42 @@ class Rewriter:
             tensor = self._convert(index, self.edit.tensors[index].type, want, before=op.index)
             self.edit.replace_input(op.index, position, tensor)
 
+    def _pad_explicitly(self, op: Operator) -> None:
+        """Frame the input with the stored integer of real zero; the operator then pads nothing."""
+        frame = self.plan.padded.get(op.index)
+        if frame is None:
+            return
+        start = self.edit.operator(op.index).inputs[0]
+        if (start, frame) not in self._framed:
+            self._framed[start, frame] = self._frame(op, start, frame)
+        self.edit.replace_input(op.index, 0, self._framed[start, frame])
+        self.edit.set_options(op.index, padding="VALID")
+
+    def _frame(self, op: Operator, start: int, frame: padding.Frame) -> int:
+        """A PADV2 and its output. Its constant is on the input's own grid: the kernel copies the
+        stored integer."""
+        data = self.edit.tensors[start]
+        true_zero = self.plan.offsets.get(op.inputs[0], 0.0) / data.qparams.scale
+        code = data.qparams.zero_point + round(true_zero)
+        name = f"{data.name}/padded"
+        amounts = np.array([(0, 0), *frame, (0, 0)])
+        plain = TensorType("int32", None)
+        paddings = self.edit.add_tensor(f"{name}/paddings", (4, 2), plain, integers=amounts)
+        fill = self.edit.add_tensor(f"{name}/value", (), data.type, integers=np.array(code))
+        more = (0, sum(frame[0]), sum(frame[1]), 0)
+        made = self.edit.add_tensor(
+            name, tuple(n + m for n, m in zip(data.shape, more, strict=True)), data.type,
+            shape_signature=data.shape_signature
+            and tuple(n + m for n, m in zip(data.shape_signature, more, strict=True)),
+        )  # fmt: skip
+        version = version_of(spec_of(new_operator("PADV2", 1, (), ())), data.dtype)
+        self.edit.insert_before(
+            op.index,
+            new_operator("PADV2", version, (start, paddings, fill), (made,), PADV2_OPTIONS),
+        )
+        self.done.inserted.append(f"PADV2 {code} {self.source.tensors[op.outputs[0]].name}")
+        return made
+
     def _convert(self, tensor: int, have: TensorType, want: TensorType, *, before: int) -> int:
         """A tensor with the value of `tensor` on another grid, made once by QUANTIZE."""
         key = (tensor, want)
@@ -394,6 +433,8 @@ class Rewriter:
 
 def _same_scales(a: QParams, b: QParams) -> bool:
     """Equal but for the last bits in which exporters form products of scales."""
-    return len(a.scales) == len(b.scales) and a.axis == b.axis and all(
-        abs(x - y) <= 1e-6 * abs(y) for x, y in zip(a.scales, b.scales, strict=True)
+    return (
+        len(a.scales) == len(b.scales)
+        and a.axis == b.axis
+        and all(abs(x - y) <= 1e-6 * abs(y) for x, y in zip(a.scales, b.scales, strict=True))
     )

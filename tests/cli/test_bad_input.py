@@ -110,6 +110,8 @@ CASES = {
     "two-models": ("tiny.tflite html.tflite", "one model at a time: what is 'html.tflite'?"),
     "nothing": ("", "the following arguments are required: MODEL"),
     "choice": ("tiny.tflite --clamps none", "argument --clamps: invalid choice"),
+    "padv2": ("tiny.tflite --allow-padv2 -1", "'-1': need a number from 0, or any"),
+    "padv2-strict": ("tiny.tflite --allow-padv2 1 --strict-meaning", "strict_meaning forbids"),
     "seed": ("tiny.tflite --seed x", "argument --seed: invalid int value"),
     "correction": (
         "tiny.tflite --correction fold",

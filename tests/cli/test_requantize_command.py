@@ -160,6 +160,8 @@ def test_keep_io(tiny):
         pytest.param("--correction bias-folding,exact-grid", "correction",
                      ("exact-grid", "bias-folding"), id="some-corrections"),
         pytest.param("--clamps exact", "clamps", "exact", id="clamps"),
+        pytest.param("--allow-padv2 3", "allow_padv2", 3, id="some-padv2"),
+        pytest.param("--allow-padv2 any", "allow_padv2", "any", id="any-padv2"),
         pytest.param("--keep-unknown", "keep_unknown", True, id="keep-unknown"),
         pytest.param("--strict-meaning", "strict_meaning", True, id="strict-meaning"),
         pytest.param("--keep-io", "keep_io", True, id="keep-io"),

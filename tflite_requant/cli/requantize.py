@@ -59,6 +59,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--clamps", choices=("fused", "exact"), default="fused", metavar="fused|exact",
         help="exact: restore every old clamp, with MINIMUM and MAXIMUM where need be",
     )  # fmt: skip
+    what.add_argument(
+        "--allow-padv2", type=_padv2_count, default=0, metavar="N|any",
+        help="insert so many PADV2 at most, where a zero point can then be folded through a "
+        "convolution's padding; default 0",
+    )  # fmt: skip
     how = parser.add_argument_group("how it is made")
     how.add_argument(
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]",
@@ -195,10 +200,17 @@ def _options(args: argparse.Namespace):
         keep_unknown=args.keep_unknown,
         strict_meaning=args.strict_meaning,
         clamps=args.clamps,
+        allow_padv2=args.allow_padv2,
         correction=correction,
         seed=args.seed,
         progress=shows_progress(args),
     )
+
+
+def _padv2_count(text: str) -> int | str:
+    if text != "any" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: need a number from 0, or any")
+    return text if text == "any" else int(text)
 
 
 def _words(flag: str, text: str) -> list[str]:

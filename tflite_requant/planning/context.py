@@ -18,7 +18,8 @@ Ported = tuple[Operator, "OpSpec | None", list]  # an operator and its activatio
 @dataclass(frozen=True, eq=False)
 class Context:
     """A subgraph under a scheme. domains: operator index -> the law that its activations follow;
-    named: tensors that signatures name; fold: whether stored reals may differ from true ones."""
+    named: tensors that signatures name; fold: whether stored reals may differ from true ones;
+    padded: operators whose padding a PADV2 takes over."""
 
     subgraph: Subgraph
     scheme: Scheme
@@ -26,6 +27,7 @@ class Context:
     keep_io: bool = False
     fold: bool = True
     named: frozenset[int] = frozenset()
+    padded: frozenset[int] = frozenset()
     producers: dict[int, Operator] = field(init=False)
     consumers: dict[int, list[tuple[Operator, int]]] = field(init=False)
 

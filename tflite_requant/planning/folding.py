@@ -6,8 +6,8 @@ full source grid on hardware that knows no zero points. It is exact but for the 
 bias.
 
 F1  the producer is a weighted operator, and its clamp is exactly the saturation of the grid.
-F2  every consumer is a weighted operator that reads no padding, or passes the tensor on unchanged
-    (a pool, a reshape) to such ones.
+F2  every consumer is a weighted operator that reads no padding, or whose padding a PADV2 takes over
+    (`padding`), or passes the tensor on unchanged (a pool, a reshape) to such ones.
 F3  the tensor is no constant, no variable, no graph input or output.
 """
 
@@ -41,13 +41,27 @@ def reads_padding(subgraph: Subgraph, op: Operator) -> bool:
     return False
 
 
-def may_fold(subgraph: Subgraph, tensors: set[int], producers: dict, consumers: dict) -> bool:
-    """Whether all tensors of a tied group may move their common zero point (F1, F2, F3)."""
-    return all(_one(subgraph, t, tensors, producers, consumers) for t in sorted(tensors))
+def may_fold(
+    subgraph: Subgraph,
+    tensors: set[int],
+    producers: dict,
+    consumers: dict,
+    padded: frozenset[int] = frozenset(),
+) -> bool:
+    """Whether all tensors of a tied group may move their common zero point (F1, F2, F3).
+
+    padded: operators whose padding a PADV2 takes over.
+    """
+    return all(_one(subgraph, t, tensors, producers, consumers, padded) for t in sorted(tensors))
 
 
 def _one(
-    subgraph: Subgraph, index: int, tensors: set[int], producers: dict, consumers: dict
+    subgraph: Subgraph,
+    index: int,
+    tensors: set[int],
+    producers: dict,
+    consumers: dict,
+    padded: frozenset[int],
 ) -> bool:
     tensor, producer = subgraph.tensors[index], producers.get(index)
     outside = index in subgraph.inputs or index in subgraph.outputs
@@ -57,7 +71,8 @@ def _one(
         return False
     if not _clamp_is_saturation(tensor, producer):
         return False
-    return all(_reader_allows(subgraph, op, p, tensors) for op, p in consumers.get(index, ()))
+    readers = consumers.get(index, ())
+    return all(_reader_allows(subgraph, op, p, tensors, padded) for op, p in readers)
 
 
 def _passes_on(op: Operator, tensors: set[int]) -> bool:
@@ -72,8 +87,11 @@ def _clamp_is_saturation(tensor, producer: Operator) -> bool:
     return fused in clamps.BOUNDS and low - least < half and greatest - high < half
 
 
-def _reader_allows(subgraph: Subgraph, op: Operator, position: int, tensors: set[int]) -> bool:
+def _reader_allows(
+    subgraph: Subgraph, op: Operator, position: int, tensors: set[int], padded: frozenset[int]
+) -> bool:
     spec = spec_of(op)
     if is_weighted(spec):
-        return spec.inputs[position].role == "activation" and not reads_padding(subgraph, op)
+        unpadded = op.index in padded or not reads_padding(subgraph, op)
+        return spec.inputs[position].role == "activation" and unpadded
     return position == 0 and _passes_on(op, tensors)

@@ -30,6 +30,12 @@ class Grids:
         """The grid of a node's group."""
         return self._types[self.nodes.groups.find(node)]
 
+    def true_at(self, node: Node) -> TensorType:
+        """The grid of a node's group in true real numbers, where it is stored under a gain."""
+        kind = self.at(node)
+        scale = kind.qparams.scale / self.gains.get(node[0], 1.0)
+        return TensorType(kind.dtype, QParams.of(scale, kind.qparams.zero_point))
+
     def _all(self) -> dict[Node, TensorType]:
         """The grid of every group, by representative; scheme grids before the fences they set."""
         sets = list(self.nodes.groups.sets())
@@ -183,8 +189,9 @@ class Grids:
         if indices & self.context.named or not self._at_home(indices, domain):
             return None
         if not folding.may_fold(
-            self.context.subgraph, indices, self.context.producers, self.context.consumers
-        ):
+            self.context.subgraph, indices, self.context.producers, self.context.consumers,
+            self.context.padded,
+        ):  # fmt: skip
             return None
         scale = near.qparams.scale
         offset = scale * (near.qparams.zero_point - law.zero_point)

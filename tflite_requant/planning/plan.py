@@ -6,12 +6,12 @@ plan says so at that port, and a QUANTIZE operator will be put there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tflite_requant.catalog import OpSpec
 from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, Subgraph, TensorType
-from tflite_requant.planning import clamps
+from tflite_requant.planning import clamps, padding
 from tflite_requant.planning.context import Context, Port
 from tflite_requant.planning.domains import Domain, assign
 from tflite_requant.planning.grids import Grids
@@ -30,6 +30,7 @@ class Plan:
     gains:       tensor -> what its stored reals are times the true ones (power of two as a gauge).
     activation:  operator -> fused activation, only where it changes.
     lost_clamps: operator -> the clamp that could not be restored.
+    padded:      operator -> what a PADV2 puts around its input, for it to read no padding.
     domains:     operator -> the law it follows.
     """
 
@@ -42,7 +43,14 @@ class Plan:
     gains: dict[int, float] = field(default_factory=dict)
     activation: dict[int, str] = field(default_factory=dict)
     lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
+    padded: dict[int, padding.Frame] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """How many PADV2 operators explicit padding takes."""
+        inputs = {op: self.subgraph.operators[op].inputs[0] for op in self.padded}
+        return len({(inputs[op], frame) for op, frame in self.padded.items()})
 
     def at(self, op: int, side: str, position: int, tensor: int) -> TensorType:
         """The new type of a tensor as one operator sees it."""
@@ -58,9 +66,12 @@ def plan(
     keep_unknown: bool = False,
     fold: bool = True,
     named: frozenset[int] = frozenset(),
+    allow_padv2: int | str = 0,
+    rank: padding.Rank | None = None,
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
-    of the tensors that signatures have `named`.
+    of the tensors that signatures have `named`; `allow_padv2` of them (or "any") may need a PADV2
+    for it, by `rank` where not all may.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
@@ -71,12 +82,51 @@ def plan(
     context = Context(subgraph, scheme, domains, keep_io, fold, named)
     nodes = Nodes(context)
     grids = Grids(context, nodes)
+    if allow_padv2:
+        context = _padded(context, nodes, grids, allow_padv2, rank)
+        grids = Grids(context, nodes)
+        made.padded = {
+            op: padding.frame(subgraph, subgraph.operators[op]) for op in sorted(context.padded)
+        }
+        made.findings += _padding_findings(made, scheme)
     made.findings += [*nodes.findings, *grids.findings]
     made.offsets, made.gains = grids.offsets, grids.gains
     _place(made, context, nodes, grids)
     for op, spec, ports in nodes.ported:
         _restore_clamps(made, op, spec, ports)
     return made
+
+
+def _padded(
+    context: Context, nodes: Nodes, grids: Grids, limit: int | str, rank: padding.Rank | None
+) -> Context:
+    """The context with explicit padding where it lets most be folded."""
+    subgraph = context.subgraph
+    able = frozenset(op.index for op in subgraph.operators if padding.can_be_explicit(subgraph, op))
+    every = Grids(replace(context, padded=able), nodes)
+    candidates = []
+    for root, members in nodes.groups.sets():
+        tensors = {t for t, _ in members}
+        if tensors & every.offsets.keys() and not tensors & grids.offsets.keys():
+            plain = grids.true_at(root)
+            candidates.append(
+                padding.candidate(subgraph, tensors, plain, context.producers, context.consumers)
+            )
+    return replace(context, padded=padding.choose(candidates, limit, rank))
+
+
+def _padding_findings(plan: Plan, scheme: Scheme) -> list[Finding]:
+    if not plan.padded or scheme.operators.allows("PADV2"):
+        return []
+    op = plan.subgraph.operators[min(plan.padded)]
+    return [
+        Finding(
+            "error", plan.subgraph.label(op), "operator-allowed",
+            f"explicit padding needs PADV2, which scheme {scheme.name} does not allow",
+            f"one of {', '.join(scheme.operators.allow)}",
+            "leave out --allow-padv2, or add PADV2 to [operators] allow",
+        )
+    ]  # fmt: skip
 
 
 def _place(plan: Plan, context: Context, nodes: Nodes, grids: Grids) -> None:

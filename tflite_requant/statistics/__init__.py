@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tflite_requant.statistics.disturbance import disturbance
 from tflite_requant.statistics.measure import Statistics, is_data_free, measure
 
-__all__ = ["Statistics", "is_data_free", "measure"]
+__all__ = ["Statistics", "disturbance", "is_data_free", "measure"]

@@ -20,6 +20,7 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.statistics.disturbance import EXAMPLES
 from tflite_requant.statistics.measure import Statistics
 from tflite_requant.statistics.prior import prior_moments
 from tflite_requant.statistics.taps import Window, window
@@ -182,15 +183,19 @@ def calibrate(
     """Run the samples through the model and keep moments; operators that no sample reaches keep
     the data-free estimate. Raises SampleError where samples do not fit, or there are none."""
     interpreter, collector = Interpreter(model), Collector(model)
-    count = 0
+    count, examples = 0, []
     for sample in _shown(samples, progress):
-        interpreter.run(_inputs(model, sample), on_operator=collector)
+        inputs = _inputs(model, sample)
+        interpreter.run(inputs, on_operator=collector)
+        if count < EXAMPLES:
+            examples.append(inputs)
         count += 1
     if not count:
         raise SampleError("no calibration samples: need at least one")
     moments = prior_moments(model)
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
-    return Statistics(moments, collector.hits(), f"{count} calibration samples")
+    origin = f"{count} calibration samples"
+    return Statistics(moments, collector.hits(), origin, tuple(examples))
 
 
 def _shown(samples: np.ndarray | Iterable, progress: bool) -> Iterable:

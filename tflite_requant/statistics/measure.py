@@ -16,11 +16,13 @@ from tflite_requant.statistics.prior import prior_moments
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """moments: (subgraph, operator) -> Moments; hits: (subgraph, tensor) -> shares of values at the
-    least and greatest stored integer; origin: one line that says where they come from."""
+    least and greatest stored integer; origin: one line that says where they come from; examples: a
+    few of the inputs, for what has to be tried out."""
 
     moments: dict[tuple[int, int], Moments]
     hits: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     origin: str = ""
+    examples: tuple = field(default=(), repr=False)
 
 
 PRIOR, SYNTHETIC = "prior", "synthetic"
@@ -55,7 +57,8 @@ def measure(
         images = _synthetic(model, calibration, seed)
         measured = calibrate(model, images, progress=progress)
         # Made-up images say nothing about how often a real value saturates.
-        return Statistics(measured.moments, origin=f"no data ({len(images)} synthetic images)")
+        origin = f"no data ({len(images)} synthetic images)"
+        return Statistics(measured.moments, origin=origin, examples=measured.examples)
     return calibrate(model, calibration, progress=progress)
 
 
