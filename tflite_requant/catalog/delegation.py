@@ -17,6 +17,7 @@ from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
 EIGHT_BIT = ("uint8", "int8")
 LEAST_SLOPE = -(2.0**7 - 2.0**-8)
+UNKNOWN_ACTIVATIONS = ("TANH", "SIGN_BIT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def taken(subgraph: Subgraph, op: Operator) -> bool:
         all(_plain_dimension(t) for t in present if not _is_int8_weights(node, inputs, t))
         and not any(t.qparams and t.qparams.per_axis for t in (leading, output))
         and _output_type_fits(op.name, leading, output)
+        and op.option("fused_activation_function") not in UNKNOWN_ACTIVATIONS
         and all(_constant(inputs, p) for p in node.constants)
         and (node.weights is None or _centred(inputs[node.weights]))
         and (node.weights is None or _width_fits(op.name, inputs[node.weights]))

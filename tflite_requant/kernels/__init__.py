@@ -124,7 +124,7 @@ KERNELS: dict[str, Entry] = {
     "NEG": Entry("elementwise", ("int8", "int16", *REAL, *WHOLE, "float16"), function="negative"),
     "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),
     "LOG": Entry("elementwise", ("int8", "int16", *REAL), function="logarithm", quantized=(0,)),
-    "GELU": Entry("elementwise", (*EIGHT_BIT, *REAL), function="gelu", quantized=(0,)),
+    "GELU": Entry("elementwise", EIGHT_BIT, function="gelu", quantized=(0,)),
     "ELU": Entry("elementwise", ("int8", *REAL), function="elu", quantized=(0,)),
     "SQRT": Entry("elementwise", ("int8", "int16", *REAL), function="square_root", quantized=(0,)),
     "RSQRT": Entry(

@@ -15,6 +15,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic, Rescaling
 from tflite_requant.fixedpoint.lut import through_table
+from tflite_requant.fixedpoint.power_of_two import SHIFTS
 from tflite_requant.fixedpoint.ranges import limits, wrap32
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.kernels import _activation
@@ -37,6 +38,8 @@ def add_stages(
         if shifts is None:
             yield from _general(first, second, output, attributes, arithmetic, sign)
         else:
+            if sign > 0 and first.shape != second.shape:
+                raise KernelError("ADD of int16 by shifts does not broadcast: LiteRT aborts")
             left = shift_half_away(first.integers, shifts[0])
             right = shift_half_away(second.integers, shifts[1])
             total = left + sign * right
@@ -64,10 +67,10 @@ def _general(first, second, output, attributes, arithmetic, sign) -> Iterator[St
     bits = 15 if output.dtype == "int16" else 20
     common = 2.0 * max(first.scale, second.scale)
     real = common / ((1 << bits) * float(np.float32(output.qparams.scale)))
-    if sign > 0 and real >= 1.0:
+    if real >= 1.0 and (sign > 0 or arithmetic.rescaling(output.dtype).rounding not in SHIFTS):
         raise KernelError(
             f"output scale {output.qparams.scale} is too small for input scales {first.scale} and "
-            f"{second.scale}: LiteRT aborts"
+            f"{second.scale}: LiteRT aborts, or shifts by a negative count"
         )
     if own == "integer-ratios":
         yield from ratio_stages(first, second, output, attributes, arithmetic.bounds, sign)

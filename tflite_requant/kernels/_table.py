@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tflite_requant.fixedpoint.lut import apply_table, every, interpolate, interpolation_table
-from tflite_requant.fixedpoint.ranges import limits, real_to_int32
+from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import round_half_away
 from tflite_requant.kernels._accumulate import zero_point
-from tflite_requant.kernels._types import OutputType, QArray
+from tflite_requant.kernels._types import KernelError, OutputType, QArray
 
 Function32 = Callable[[np.ndarray], np.ndarray]
 
@@ -30,19 +30,31 @@ def table_8bit(
         zero = one(output.qparams.zero_point)
         shifted = np.rint(scaled + zero) if rule == "half-even" else round_half_away(scaled) + zero
     low, high = limits(output.numpy)
-    return np.clip(real_to_int32(shifted), low, high).astype(output.numpy)
+    return np.clip(np.where(np.isnan(shifted), low, shifted), low, high).astype(output.numpy)
 
 
 def table_16bit(data: QArray, output: OutputType, function: Function32) -> np.ndarray:
-    """The 513 samples over the whole int16 range of the input's grid, built in float32."""
+    """The 513 samples over the whole int16 range of the input's grid, built in float32.
+
+    Raises KernelError where the function leaves float32.
+    """
     one = np.float32
+
+    def finite(x: np.ndarray) -> np.ndarray:
+        values = function(x)
+        if not np.isfinite(values).all():
+            raise KernelError(
+                f"the function is infinite on a grid of scale {data.scale}: what LiteRT makes of "
+                "that is not defined"
+            )
+        return values
 
     def ends(scale: float, zero: int) -> tuple[np.float32, np.float32]:
         return one(scale) * one(-32768 - zero), one(scale) * one(32767 - zero)
 
     out = ends(output.qparams.scale, output.qparams.zero_points[0])
     with np.errstate(all="ignore"):
-        return interpolation_table(function, ends(data.scale, zero_point(data)), out, np.float32)
+        return interpolation_table(finite, ends(data.scale, zero_point(data)), out, np.float32)
 
 
 def through(data: QArray, output: OutputType, function: Function32, rule: str = "") -> np.ndarray:

@@ -42,9 +42,11 @@ def axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Ax
     if padding == "SAME":
         out = -(-size // stride)
     elif padding == "VALID":
-        out = (size + stride - reach) // stride
+        out = int((size + stride - reach) / stride)  # truncated, as C divides
     else:
         raise KernelError(f"padding {padding!r}: SAME and VALID are known")
+    if out < 0:
+        raise KernelError(f"a window over {reach} of {size} positions leaves {out}")
     total = max((out - 1) * stride + reach - size, 0)
     return Axis(size, kernel, stride, dilation, out, total // 2)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.fixedpoint.c_functions import c_power
+from tflite_requant.fixedpoint.power_of_two import SHIFTS
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
 from tflite_requant.fixedpoint.rounding import divide_truncated
 from tflite_requant.kernels import _activation
@@ -44,8 +45,10 @@ def floor_modulo(
     operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> Iterator[Stage]:
     first, second = _plain(operands)
-    _no_zero(second)
-    rest = np.fmod(first, second)
+    if first.dtype.kind != "f":
+        _no_zero(second)
+    with np.errstate(all="ignore"):
+        rest = np.fmod(first, second)
     opposite = (rest != 0) & ((rest < 0) != (second < 0))
     yield "output", np.where(opposite, rest + second, rest)
 
@@ -81,29 +84,26 @@ def squared_difference(
     accumulator = wrap32(difference * difference)
     yield "accumulator", accumulator
     real = common * common / ((1 << 14) * float(np.float32(output.qparams.scale)))
+    if real >= 1.0 and rounding not in SHIFTS:
+        raise KernelError(
+            f"output scale {output.qparams.scale} is too small for input scales {first.scale} and "
+            f"{second.scale}: LiteRT aborts"
+        )
     rescaled = rescale(accumulator, real, rounding)
     yield "output", saturate(rescaled + output.qparams.zero_point, output.numpy)
 
 
 def power(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     first, second = np.broadcast_arrays(*_plain(operands))
-    if first.dtype.kind != "f":
-        yield "output", np.power(first, second)
+    if first.dtype.kind == "f":
+        yield "output", c_power(first, second)
         return
-    results = [
-        _pow(a, b) for a, b in zip(first.ravel().tolist(), second.ravel().tolist(), strict=True)
-    ]
-    with np.errstate(over="ignore"):
-        yield "output", np.array(results, np.float64).astype(first.dtype).reshape(first.shape)
-
-
-def _pow(base: float, exponent: float) -> float:
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        return math.inf
-    except ValueError:
-        return math.nan if base else math.inf
+    if (second < 0).any():
+        raise KernelError("a negative exponent of int32: LiteRT refuses")
+    real = np.power(first.astype(np.float64), second)
+    if (np.abs(real) >= 2.0**31).any():
+        raise KernelError("a power beyond int32: what LiteRT makes of it depends on the shapes")
+    yield "output", real.astype(first.dtype)
 
 
 def _plain(operands: Operands) -> tuple[np.ndarray, np.ndarray]:

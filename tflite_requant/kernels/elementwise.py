@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.gemmlowp import inverse_sqrt_multiplier
 from tflite_requant.fixedpoint.multiplier import INTEGER_RESCALES, quantize_multiplier
 from tflite_requant.fixedpoint.ranges import limits, saturate
@@ -48,7 +49,11 @@ def negative(operands: Operands, attributes: Attributes, arithmetic: Arithmetic)
 def exponential(
     operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> Iterator[Stage]:
-    yield from _function(operands, exp32)
+    data = operands.input(0)
+    if data.dtype.kind == "f":
+        yield "output", c_function("expf", data.integers)
+    else:
+        yield "output", through(data, operands.output, exp32)
 
 
 def logarithm(
@@ -57,20 +62,26 @@ def logarithm(
     """Quantized operands that are not positive give the least real number of the output's grid."""
     output = operands.output
     if output.qparams is None or output.numpy.kind == "f":
-        yield from _function(operands, log32)
+        yield "output", c_function("logf", operands.input(0).integers)
         return
     steps = limits(output.numpy)[0] - output.qparams.zero_points[0]
     least = np.float32(steps) * np.float32(output.qparams.scale)
-    yield from _function(operands, lambda x: np.where(x <= 0, least, log32(x)))
+    yield "output", through(operands.input(0), output, lambda x: np.where(x <= 0, least, log32(x)))
 
 
 def elu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    rule = arithmetic.law(operands.output.dtype)
-    yield from _function(operands, lambda x: np.where(x < 0, expm132(x), x), rule)
+    data, output = operands.input(0), operands.output
+    if data.dtype.kind == "f":
+        x = data.integers
+        yield "output", np.where(x < 0, c_function("expm1f", np.minimum(x, 0)), x)
+        return
+    rule = arithmetic.law(output.dtype)
+    yield "output", through(data, output, lambda x: np.where(x < 0, expm132(x), x), rule)
 
 
 def gelu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    yield from _function(operands, _gelu_tanh if attributes.get("approximate") else _gelu)
+    function = _gelu_tanh if attributes.get("approximate") else _gelu
+    yield "output", through(operands.input(0), operands.output, function)
 
 
 def square_root(
@@ -121,14 +132,6 @@ def inverse_square_root(
 def _need_at_least_zero(centred: np.ndarray) -> None:
     if (centred < 0).any():
         raise KernelError("the root of a negative number: LiteRT refuses")
-
-
-def _function(operands: Operands, function, rule: str = "") -> Iterator[Stage]:
-    data = operands.input(0)
-    if data.dtype.kind == "f":
-        yield "output", function(data.integers)
-    else:
-        yield "output", through(data, operands.output, function, rule)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:

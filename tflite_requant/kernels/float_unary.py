@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.fixedpoint.transcendental import elementwise
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 
@@ -25,9 +24,9 @@ def _of_values(function: Callable[[np.ndarray], np.ndarray]):
     return kernel
 
 
-def _through_double(function: Callable[[float], float]):
-    """A kernel that rounds a double-precision function to float32."""
-    return _of_values(lambda values: elementwise(function, values))
+def _of_c(name: str):
+    """A kernel that applies a float32 function of the C library."""
+    return _of_values(lambda values: c_function(name, values))
 
 
 square = _of_values(lambda x: x * x)
@@ -37,5 +36,5 @@ round_half_even = _of_values(np.rint)
 sign = _of_values(np.sign)
 logical_not = _of_values(np.logical_not)
 zeros_like = _of_values(np.zeros_like)
-sin = _through_double(math.sin)
-cos = _through_double(math.cos)
+sin = _of_c("sinf")
+cos = _of_c("cosf")

@@ -11,6 +11,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.multiplier import (
     INTEGER_RESCALES,
     doubling_high_mul,
@@ -18,7 +19,6 @@ from tflite_requant.fixedpoint.multiplier import (
 )
 from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import shift_half_away
-from tflite_requant.fixedpoint.transcendental import exp32, log32
 from tflite_requant.kernels import _softmax_real
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels.softmax import INPUT_BITS, SUM_BITS, exponentials
@@ -63,8 +63,8 @@ def _scaling(scale: float) -> tuple[int, int, int]:
 
 
 def _real(values: np.ndarray, top: np.ndarray) -> np.ndarray:
-    exps = exp32(values - top)
+    exps = c_function("expf", values - top)
     total = np.zeros(top.shape, np.float32)
     for i in range(values.shape[-1]):  # in element order, as a float sum depends on it
         total += exps[..., i : i + 1]
-    return values - top - log32(total)
+    return values - top - c_function("logf", total)

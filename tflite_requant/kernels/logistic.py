@@ -8,6 +8,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.sigmoid_table import logistic16
 from tflite_requant.fixedpoint.transcendental import logistic32
 from tflite_requant.kernels._sigmoid8 import logistic8
@@ -15,12 +16,14 @@ from tflite_requant.kernels._sigmoid16 import fixed_point, lifted, power_of_two_
 from tflite_requant.kernels._table import through
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
+LOWER, UPPER = -9.0, 16.619047164916992
+
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data = operands.input(0)
     own = arithmetic.law(operands.output.dtype)
     if data.dtype.kind == "f":
-        yield "output", logistic32(data.integers)
+        yield "output", _real(data.integers)
     elif own == "fixed-point-32":
         rounding = arithmetic.rescaling(operands.output.dtype).rounding
         yield "output", logistic8(data, rounding)
@@ -30,3 +33,12 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         yield "output", logistic16(lifted(data, (0,))).astype(np.int16)
     else:
         yield "output", through(data, operands.output, logistic32, own)
+
+
+def _real(x: np.ndarray) -> np.ndarray:
+    """Float operands: exp(x) below -9, 1 above 16.619047; between them the quotient."""
+    one = np.float32
+    with np.errstate(over="ignore"):
+        quotient = one(1) / (one(1) + c_function("expf", -x))
+    ends = np.where(x < one(LOWER), c_function("expf", x), quotient)
+    return np.where(x > one(UPPER), one(1), ends)

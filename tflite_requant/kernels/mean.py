@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -52,7 +53,8 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
 def float_sum(values: np.ndarray, axes: tuple[int, ...], keep: bool) -> np.ndarray:
     """A float32 sum in memory order, which its rounding depends on."""
     moved = np.moveaxis(values, axes, range(values.ndim - len(axes), values.ndim))
-    rows = moved.reshape(*moved.shape[: values.ndim - len(axes)], -1)
+    kept = moved.shape[: values.ndim - len(axes)]
+    rows = moved.reshape(*kept, math.prod(moved.shape[len(kept) :]))
     total = np.zeros(rows.shape[:-1], np.float32)
     for i in range(rows.shape[-1]):
         total = total + rows[..., i]

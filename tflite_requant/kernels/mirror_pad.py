@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.kernels._pads import amounts
+from tflite_requant.kernels._pads import framed
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     mode = str(attributes.get("mode", "REFLECT")).lower()
-    yield "output", np.pad(operands.input(0).integers, amounts(operands.input(1)), mode=mode)
+    yield "output", framed(operands.input(0).integers, operands.input(1), mode=mode)

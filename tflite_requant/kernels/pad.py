@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.kernels._pads import amounts
+from tflite_requant.kernels._pads import framed
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 
@@ -15,4 +13,4 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     data, output = operands.input(0), operands.output
     quantized = output.qparams is not None and data.dtype.kind in "iu" and data.dtype.itemsize <= 2
     fill = output.qparams.zero_points[0] if quantized else 0
-    yield "output", np.pad(data.integers, amounts(operands.input(1)), constant_values=fill)
+    yield "output", framed(data.integers, operands.input(1), constant_values=fill)

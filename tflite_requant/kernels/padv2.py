@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._accumulate import zero_point
-from tflite_requant.kernels._pads import amounts
+from tflite_requant.kernels._pads import framed
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 
 
@@ -21,4 +19,4 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
             f"{output.qparams.zero_points[0]}"
         )
     value = fill.integers.reshape(-1)[0]
-    yield "output", np.pad(data.integers, amounts(operands.input(1)), constant_values=value)
+    yield "output", framed(data.integers, operands.input(1), constant_values=value)

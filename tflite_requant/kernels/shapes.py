@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 
 
 def shape(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
@@ -38,5 +38,7 @@ def broadcast_to(
 
 
 def reverse(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    axes = tuple(operands.input(1).integers.reshape(-1).tolist())
-    yield "output", np.flip(operands.input(0).integers, axes)
+    data, axes = operands.input(0).integers, tuple(operands.input(1).integers.reshape(-1).tolist())
+    if not data.size:
+        raise KernelError(f"an operand of shape {list(data.shape)}: LiteRT aborts")
+    yield "output", np.flip(data, axes)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.lut import interpolate, interpolation_table
 from tflite_requant.fixedpoint.multiplier import (
     INTEGER_RESCALES,
@@ -48,7 +49,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
 
 
 def _real(values: np.ndarray, beta: np.float32) -> np.ndarray:
-    exps = exp32((values - values.max(axis=-1, keepdims=True)) * beta)
+    exps = c_function("expf", (values - values.max(axis=-1, keepdims=True)) * beta)
     total = np.zeros((*exps.shape[:-1], 1), np.float32)
     for i in range(exps.shape[-1]):  # in element order, as a float sum depends on it
         total += exps[..., i : i + 1]

@@ -12,19 +12,35 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
+
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data = operands.input(0).integers
     begin, end, stride = (operands.input(i).integers.reshape(-1).tolist() for i in (1, 2, 3))
     if attributes.get("offset"):
-        end = [b + e for b, e in zip(begin, end, strict=True)]
+        end = _from_offsets(data.shape, begin, end, attributes)
     index = [
         _entry(i, bounds, attributes)
         for i, bounds in enumerate(zip(begin, end, stride, strict=True))
     ]
     yield "output", data[tuple(index)]
+
+
+def _from_offsets(shape: tuple[int, ...], begin: list[int], end: list[int], attributes):
+    """Ends that were given relative to begins; LiteRT does not check that they are inside."""
+    used = [name for name in MASKS if attributes.get(name)]
+    if used:
+        raise KernelError(f"option offset together with {used[0]}: LiteRT reads beyond the operand")
+    ends = [b + e for b, e in zip(begin, end, strict=True)]
+    if any(not 0 <= b <= e <= n for b, e, n in zip(begin, ends, shape, strict=False)):
+        raise KernelError(
+            f"begin {begin} and offsets {end} leave an operand of shape {list(shape)}: LiteRT "
+            "reads beyond it"
+        )
+    return ends
 
 
 def _entry(position: int, bounds: tuple[int, int, int], attributes: Attributes):

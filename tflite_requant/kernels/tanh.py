@@ -8,6 +8,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint import gemmlowp
+from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.sigmoid_table import tanh16
 from tflite_requant.fixedpoint.transcendental import tanh32
 from tflite_requant.kernels._sigmoid8 import tanh8
@@ -20,7 +21,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     data = operands.input(0)
     own = arithmetic.law(operands.output.dtype)
     if data.dtype.kind == "f":
-        yield "output", tanh32(data.integers)
+        yield "output", c_function("tanhf", data.integers)
     elif own == "fixed-point-32":
         rounding = arithmetic.rescaling(operands.output.dtype).rounding
         yield "output", tanh8(data, rounding)
