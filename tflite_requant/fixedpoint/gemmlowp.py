@@ -9,6 +9,8 @@ on (-1/4, 0] and a product of constants exp(-2**k); reciprocals through Newton-R
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -120,6 +122,13 @@ def tanh(raw: np.ndarray, integer_bits: int, bits: int = 16) -> np.ndarray:
     # One integer bit more reads the same word as twice the number.
     magnitude = one_minus_over_one_plus(exp_on_negative(negative, integer_bits + 1, bits), bits)
     return np.where(raw == 0, 0, np.where(raw < 0, -magnitude, magnitude))
+
+
+@cache
+def word_table(function: Callable[[np.ndarray, int], np.ndarray], integer_bits: int) -> np.ndarray:
+    """`logistic` or `tanh` of every 16-bit word, int64; words are indices, negative ones too."""
+    words = np.arange(1 << 16).astype(np.uint16).view(np.int16)
+    return function(words, integer_bits)
 
 
 def leading_zeros(values: np.ndarray) -> np.ndarray:

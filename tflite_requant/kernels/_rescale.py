@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Rescaling
@@ -32,15 +34,23 @@ def effective_scale(
 
 def rescale(values: np.ndarray, real: np.ndarray | float, rounding: str) -> np.ndarray:
     """values * real, rounded by name; int64. real: float64, scalar or along the last axis."""
+    return prepared_rescale(real, rounding)(values)
+
+
+def prepared_rescale(real: np.ndarray | float, rounding: str) -> Callable[[np.ndarray], np.ndarray]:
+    """`rescale` for the same multiplier again and again."""
     if rounding == "real":
-        return rescale_real(values, real)
+        return lambda values: rescale_real(values, real)
     if rounding == "float32-half-even":
-        product = np.asarray(values).astype(np.float32) * np.asarray(real).astype(np.float32)
-        return np.rint(product).astype(np.int64)
+        single = np.asarray(real).astype(np.float32)
+        return lambda values: np.rint(np.asarray(values).astype(np.float32) * single).astype(
+            np.int64
+        )
     if rounding in SHIFTS:
         _need_powers_of_two(np.atleast_1d(real), rounding)
     multiplier, shift = quantize_multiplier(real)
-    return INTEGER_RESCALES[rounding](values, multiplier, shift)
+    function = INTEGER_RESCALES[rounding]
+    return lambda values: function(values, multiplier, shift)
 
 
 def _need_powers_of_two(real: np.ndarray, rounding: str) -> None:

@@ -15,14 +15,14 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic, Rescaling
 from tflite_requant.fixedpoint import gemmlowp
-from tflite_requant.fixedpoint.matmul import exact_matmul
+from tflite_requant.fixedpoint.matmul import float_type_for
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
 from tflite_requant.fixedpoint.rounding import shift_half_away
-from tflite_requant.kernels._accumulate import centred32, zero_point
-from tflite_requant.kernels._rescale import effective_scale, rescale
+from tflite_requant.kernels._accumulate import centred32, reach, zero_point
+from tflite_requant.kernels._rescale import effective_scale, prepared_rescale, rescale
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray, Stage
 
-GATES = ("input", "forget", "cell", "output")
+ORDER = (1, 3, 0, 2)  # forget, output, input, cell: those with a logistic function first
 UNSUPPORTED = {9: "peepholes", 10: "peepholes", 11: "peepholes", 16: "a projection",
                17: "a projection", 20: "layer normalization", 21: "layer normalization",
                22: "layer normalization", 23: "layer normalization"}  # fmt: skip
@@ -40,7 +40,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     series = centred32(data) if time_major else np.swapaxes(centred32(data), 0, 1)
     hidden, cell = output_state.integers, cell_state.integers.astype(np.int64)
     outputs = []
-    for x in series:
+    for x in step.from_data(series):
         hidden, cell = step(x, hidden, cell)
         outputs.append(hidden)
     yield "state18", hidden
@@ -60,43 +60,63 @@ class _Step:
         self.cell_log = round(math.log2(cell.scale))
         clip = np.float32(attributes.get("cell_clip", 0.0))
         self.clip = int(min(float(clip / np.float32(cell.scale)), 32767.0)) if clip > 0 else 0
-        self.gates = {
-            name: (
-                _product(operands.input(1 + i), data, operands.input(12 + i), law),
-                _product(operands.input(5 + i), state, None, law),
-            )
-            for i, name in enumerate(GATES)
-            if operands.input(1 + i) is not None
-        }
+        positions = [i for i in ORDER if operands.input(1 + i) is not None]
+        self.units = operands.input(1 + positions[0]).shape[0]
+        self.from_data = _Products(
+            [operands.input(1 + i) for i in positions], data, law,
+            [operands.input(12 + i) for i in positions],
+        )  # fmt: skip
+        self.from_state = _Products([operands.input(5 + i) for i in positions], state, law)
         hidden = operands.intermediates[4] if len(operands.intermediates) > 4 else operands.output
         self.hidden_zero = hidden.qparams.zero_points[0]
         self.hidden_real = float(np.float32(2.0**-15 / hidden.qparams.scale * 2.0**-15))
+        self.logistic = gemmlowp.word_table(gemmlowp.logistic, 3)
+        self.tanh = gemmlowp.word_table(gemmlowp.tanh, 3)
+        self.tanh_of_cell = gemmlowp.word_table(gemmlowp.tanh, FRACTION + self.cell_log)
 
-    def __call__(self, x: np.ndarray, hidden: np.ndarray, cell: np.ndarray):
-        """(next output, next cell state); x is centred, hidden and cell are stored integers."""
-        h = hidden.astype(np.int64) - self.state_zero
-        forget = gemmlowp.logistic(self._gate("forget", x, h), 3)
-        candidate = gemmlowp.tanh(self._gate("cell", x, h), 3)
-        into = 32767 - forget if self.coupled else gemmlowp.logistic(self._gate("input", x, h), 3)
+    def __call__(self, from_data: np.ndarray, hidden: np.ndarray, cell: np.ndarray):
+        """(next output, next cell state).
+
+        from_data: the gates' part that comes from the data; hidden, cell: stored integers.
+        """
+        h = hidden.astype(np.int32) - np.int32(self.state_zero)
+        gates = _words(from_data + self.from_state(h))
+        units = self.units
+        candidate = self.tanh[gates[:, -units:]]
+        forget, out, *into = np.split(self.logistic[gates[:, :-units]], gates.shape[1] // units - 1,
+                                      axis=1)  # fmt: skip
         kept = shift_half_away(forget * cell, FRACTION)
-        added = shift_half_away(into * candidate, 2 * FRACTION + self.cell_log)
-        cell = np.clip(kept + added, -32768, 32767)
+        opened = 32767 - forget if self.coupled else into[0]
+        added = shift_half_away(opened * candidate, 2 * FRACTION + self.cell_log)
+        cell = _words(kept + added)
         if self.clip:
             cell = np.clip(cell, -self.clip, self.clip)
-        out = gemmlowp.logistic(self._gate("output", x, h), 3)
-        product = out * gemmlowp.tanh(cell, FRACTION + self.cell_log)
+        product = out * self.tanh_of_cell[cell]
         rescaled = rescale(product, self.hidden_real, self.rounding)
         return saturate(rescaled + self.hidden_zero, np.int8), cell
 
-    def _gate(self, name: str, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-        (matrix, bias, real), (recurrent, _, recurrent_real) = self.gates[name]
-        first = rescale(wrap32(exact_matmul(x, matrix) + bias), real, self.rounding)
-        first = np.clip(first, -32768, 32767)
-        second = rescale(wrap32(exact_matmul(h, recurrent)), recurrent_real, self.rounding)
-        return np.clip(first + second, -32768, 32767)
+
+class _Products:
+    """Products of one operand with the weights of all gates, side by side, in the gates' units."""
+
+    def __init__(self, weights: list[QArray], data: QArray, law: Rescaling, biases=()) -> None:
+        count = weights[0].shape[0]
+        scales = [effective_scale(data.scale, w.scale, GATE_SCALE, law) for w in weights]
+        real = np.repeat(np.array(scales, np.float64), count)
+        self.matrix = np.concatenate([w.integers.T for w in weights], axis=1)
+        bound = reach(data) * int(np.abs(self.matrix.astype(np.int64)).sum(axis=0).max(initial=0))
+        self.matrix = self.matrix.astype(float_type_for(bound))
+        self.bias = np.concatenate(
+            [np.zeros(count, np.int64) if b is None else b.integers.astype(np.int64)
+             for b in biases or [None] * len(weights)]
+        )  # fmt: skip
+        self.rescale = prepared_rescale(real, law.rounding)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """values: (..., rows, in), centred integers; int64 (..., rows, gates * units), 16 bits."""
+        products = np.matmul(values.astype(self.matrix.dtype), self.matrix).astype(np.int64)
+        return _words(self.rescale(wrap32(products + self.bias)))
 
 
-def _product(weights: QArray, data: QArray, bias: QArray | None, law: Rescaling):
-    """(matrix (in, out), bias, real multiplier to the gate's units) of one product."""
-    real = effective_scale(data.scale, weights.scale, GATE_SCALE, law)
-    return weights.integers.T, 0 if bias is None else bias.integers.astype(np.int64), real
+def _words(values: np.ndarray) -> np.ndarray:
+    return np.minimum(np.maximum(values, -32768), 32767)
