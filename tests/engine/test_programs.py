@@ -10,7 +10,7 @@ from cases import NAMES, cases
 from engine_models import Chain, differences, images
 
 from tflite_requant import engine
-from tflite_requant.engine import accelerator, joining, rescaling, stages
+from tflite_requant.engine import accelerator, forms, rescaling, splitting, stages
 from tflite_requant.engine.accelerator import PATIENCE, Accelerator, multiplications
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.kernels import KernelError
@@ -48,6 +48,12 @@ def block(dtype: str, height: int, width: int, stride=1, seed=0, spread=28) -> C
     return chain.add(shortcut) if stride == 1 else chain
 
 
+def _read_twice(chain: Chain) -> Chain:
+    """A depthwise window and an addition read the same tensor."""
+    shared = chain.last
+    return chain.depthwise(3, spread=45).add(shared).conv(5, relu=False)
+
+
 CHAINS = {
     "block": lambda d: block(d, 21, 17),
     "block-stride-2": lambda d: block(d, 30, 22, 2),
@@ -64,6 +70,7 @@ CHAINS = {
     "pool": lambda d: Chain(d, 12, 10, 3).conv(8).pool(3, 2).dense(11),
     "mean": lambda d: Chain(d, 7, 6, 5).conv(12).mean(True).conv(9, relu=False),
     "mean-of-linear": lambda d: Chain(d, 7, 7, 5).conv(12, relu=False).mean(False).dense(4),
+    "read-twice": lambda d: _read_twice(Chain(d, 13, 11, 5).conv(24)),
     "deep": lambda d: Chain(d, 5, 5, 900).conv(6, relu=False).conv(300),
 }  # fmt: skip
 
@@ -210,19 +217,28 @@ def test_no_program(model):
 
 def _sums_always_safe(monkeypatch):
     monkeypatch.setattr(
-        joining, "safe_in_16_bits", lambda weighted: np.ones(weighted.weights.shape[-1], bool)
+        splitting, "safe_in_16_bits", lambda weighted: np.ones(weighted.weights.shape[-1], bool)
     )
 
 
 def _offset_forgotten(monkeypatch):
-    original = joining._choose_sums
+    original = splitting._lift
+    monkeypatch.setattr(splitting, "_lift", lambda weights: original(weights) * 0)
 
-    def choose(fast, movable):
-        original(fast, movable)
-        if fast.added is not None:
-            fast.added = fast.added * 0
 
-    monkeypatch.setattr(joining, "_choose_sums", choose)
+def _parts_left_out(monkeypatch):
+    monkeypatch.setattr(stages, "_joined", lambda products, counts: [])
+
+
+def _rows_not_kept(monkeypatch):
+    original = forms.Sections.advance
+
+    def advance(sections, first, last):
+        sections._end = 0
+        return original(sections, first, last)
+
+    monkeypatch.setattr(forms.Sections, "advance", advance)
+    monkeypatch.setattr(stages, "TILE", 4000)
 
 
 def _half_forgotten(monkeypatch):
@@ -235,7 +251,10 @@ def _half_forgotten(monkeypatch):
     monkeypatch.setattr(rescaling, "fit", fit)
 
 
-@pytest.mark.parametrize("mutate", [_sums_always_safe, _offset_forgotten, _half_forgotten])
+@pytest.mark.parametrize(
+    "mutate",
+    [_sums_always_safe, _offset_forgotten, _parts_left_out, _rows_not_kept, _half_forgotten],
+)
 def test_mutants_are_seen(monkeypatch, mutate):
     models = [
         block(dtype, 41, 39, seed=1, spread=spread).build()

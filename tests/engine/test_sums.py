@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tflite_requant.engine.buffers import ALIGNMENT, LONG_VECTOR, Scratch, aligned, repeats
 from tflite_requant.engine.forms import Grid, Sections
+from tflite_requant.engine.products import multiplied
+from tflite_requant.engine.splitting import MULTIPLE, columns, parts_of
 from tflite_requant.engine.weighted import Weighted, safe_in_16_bits
 from tflite_requant.kernels._window import axis
 
@@ -61,30 +65,65 @@ def test_an_unsafe_channel_would_be_wrong():
     assert wrapped_sums(taps, data)[0, 0] != 255 * 258
 
 
+@pytest.mark.parametrize("window_rows", [None, 16], ids=["whole", "rolling"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-def test_sections_hold_what_the_taps_meet(stride, dilation, kernel, padding):
-    height, width, channels, fill = 11, 13, 3, 7
+def test_sections_hold_what_the_taps_meet(stride, dilation, kernel, padding, window_rows):
+    height, width, channels, fill = 21, 13, 2, 7
     y = axis(height, kernel, stride, dilation, padding)
     x = axis(width, kernel, stride, dilation, padding)
+    grid = Grid(height, width, channels)
     data = np.random.default_rng(0).integers(0, 256, (height, width, channels)).astype(np.int16)
-    sections = Sections(Grid(height, width, channels), y, x, fill, np.int16, 1)
-    for first, last in ((0, 4), (4, 5), (5, 11)):
-        for call in sections.stores(data[first:last].reshape(-1, channels), first, last):
+    sections = Sections(grid, y, x, fill, np.int16, channels, window_rows)
+    done = 0
+    for first, last in ((0, 2), (2, 3), (3, 5), *((i, i + 1) for i in range(5, y.out))):
+        if last > y.out:
+            break
+        upto = min(height, (last - 1) * stride + (kernel - 1) * dilation + 1 - y.before)
+        calls = sections.advance(first, last)
+        if upto > done:
+            calls += sections.stores(data[done:upto].reshape(-1, channels), done, upto)
+            done = upto
+        for call in calls:
             call()
-    seen = sections.taps(0, y.out, 2)
-    assert seen.shape == (y.out, x.out, kernel, kernel, 2)
-    for i in range(y.out):
-        for j in range(x.out):
-            for a in range(kernel):
-                for b in range(kernel):
-                    row = i * stride - y.before + a * dilation
-                    column = j * stride - x.before + b * dilation
-                    inside = 0 <= row < height and 0 <= column < width
-                    wanted = data[row, column, 1:].tolist() if inside else [fill] * 2
-                    assert seen[i, j, a, b].tolist() == wanted
+        seen = sections.taps(first, last, channels)
+        assert seen.shape == (last - first, x.out, kernel, kernel, channels)
+        for i, j, a, b in np.ndindex(seen.shape[:4]):
+            row = (first + i) * stride - y.before + a * dilation
+            column = j * stride - x.before + b * dilation
+            inside = 0 <= row < height and 0 <= column < width
+            wanted = data[row, column].tolist() if inside else [fill] * channels
+            assert seen[i, j, a, b].tolist() == wanted
+
+
+def test_parts_add_up():
+    rng = np.random.default_rng(3)
+    taps = rng.integers(-28, 29, (3, 3, 40)) * np.repeat([1, 2, 4], [32, 4, 4])
+    whole = Weighted(taps, None, 0)
+    parts = parts_of(whole)
+    assert parts.min() == 1 and parts.max() >= 3 and parts.sum() % MULTIPLE == 0
+    order = np.argsort(parts, kind="stable")
+    found = columns(whole, parts, order)
+    assert safe_in_16_bits(replace(whole, weights=found.weights)).all()
+    assert found.channels[:40].tolist() == order.tolist()
+    assert sum(found.counts) == len(found.channels) == parts.sum()
+    total = np.zeros_like(taps)
+    for column, channel in enumerate(found.channels):
+        total[..., channel] += found.weights[..., column]
+    assert np.array_equal(total, taps)
+    begin = found.counts[0]
+    for count in found.counts[1:]:
+        assert np.array_equal(found.channels[begin : begin + count], order[40 - count :])
+        begin += count
+
+
+@pytest.mark.parametrize(
+    "taps", [pytest.param([255] * 9, id="too-many-parts"), pytest.param([100] * 3, id="too-many")]
+)
+def test_float_sums_where_parts_would_cost_more(taps):
+    assert parts_of(weighted(taps, taps, [1])) is None
 
 
 def test_memory_is_aligned_and_vectors_are_long():
@@ -98,3 +137,15 @@ def test_memory_is_aligned_and_vectors_are_long():
         count = repeats(rows, length)
         assert rows % count == 0
         assert count * length > LONG_VECTOR or count == rows
+
+
+@pytest.mark.parametrize("m, k, n", [(1, 9, 5), (49, 960, 160), (49, 320, 1280), (3136, 24, 144),
+                                     (784, 32, 192), (97, 200, 300), (12544, 27, 32)])  # fmt: skip
+@pytest.mark.parametrize("transposed", [False, True])
+def test_cut_products_are_whole_products(m, k, n, transposed):
+    rng = np.random.default_rng(0)
+    left = rng.integers(0, 9, (k, m)).T if transposed else rng.integers(0, 9, (m, k))
+    left, right = left.astype(np.float32), rng.integers(-9, 9, (k, n)).astype(np.float32)
+    out = np.full((m, n), np.nan, np.float32)
+    multiplied(left, right, out)()
+    assert np.array_equal(out, left.astype(np.int64) @ right.astype(np.int64))

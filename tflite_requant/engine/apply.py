@@ -1,4 +1,4 @@
-"""Calls that rescale a tile of products: float operations in place, then one cast and a clip."""
+"""Calls that rescale a tile of products: float operations in place, then a clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, copy
-from tflite_requant.engine.rescaling import AFFINE, SAFE16, Form, Rescaling
+from tflite_requant.engine.rescaling import AFFINE, SAFE16, Form, Part, Rescaling
 
 try:  # the bare ufunc; np.clip spends longer on its arguments than on a tile
     from numpy._core.umath import clip
@@ -20,77 +20,113 @@ SIGN = {4: np.int32(-(2**31)), 8: np.int64(-(2**63))}
 
 
 class Rescaler:
-    """Binds a layer's rescaling to tiles. Vectors are repeated to the tiles' widths once."""
+    """Binds a layer's rescaling to tiles. Vectors are repeated to the tiles' widths once.
+
+    base: float results are outputs in the byte domain less this.
+    """
 
     def __init__(self, rescaling: Rescaling, scratch: Scratch) -> None:
         self._law = rescaling
         self._scratch = scratch
-        self._vectors: dict[tuple[str, int], np.ndarray] = {}
+        self._vectors: dict[int, list[np.ndarray]] = {}
+        self.base = _base(rescaling.form)
 
-    def calls(self, products: np.ndarray) -> tuple[list[Call], np.ndarray]:
+    def integers(self, products: np.ndarray) -> tuple[list[Call], np.ndarray]:
         """(calls, their result): int16 outputs in the byte domain, same shape, in scratch.
 
         products: (positions, channels) in the form's float type, contiguous; overwritten.
         """
         law = self._law
         tile = self._scratch.take("outputs", products.shape, np.int16)
-        before, after = self._wide(products, tile)
-        low, high = np.int16(law.low), np.int16(law.high)
-        calls = before + self._form(law.form, products, tile, law.preclip, "all")
-        return calls + [partial(clip, tile, low, high, tile), *after], tile
-
-    def _form(self, form: Form, products, tile, preclip: bool, name: str) -> list[Call]:
-        positions, channels = products.shape
-        count = repeats(positions, channels)
-        wide = products.reshape(positions // count, count * channels)
-
-        def vector(field: str, values: np.ndarray) -> np.ndarray:
-            key = f"{name}.{field}", count
-            if key not in self._vectors:
-                self._vectors[key] = aligned_copy(np.tile(values, count), values.dtype)
-            return self._vectors[key]
-
-        slope, offset = vector("slope", form.slope), vector("offset", form.offset)
-        if form.kind == AFFINE:
-            calls = [partial(np.multiply, wide, slope, wide), partial(np.add, wide, offset, wide)]
-        else:
-            sign = SIGN[wide.itemsize]
-            bits = vector("half", form.half).view(sign.dtype)
-            signed = self._scratch.take("signed", wide.shape, sign.dtype)
-            calls = [
-                partial(np.add, wide, offset, wide),
-                partial(np.multiply, wide, slope, wide),
-                partial(np.bitwise_and, wide.view(sign.dtype), sign, signed),
-                partial(np.bitwise_or, signed, bits, signed),
-                partial(np.add, wide, signed.view(wide.dtype), wide),
-            ]
-        if preclip:
-            safe = wide.dtype.type(SAFE16)
-            calls.append(partial(clip, wide, -safe, safe, wide))
+        before, after = self._wide(products, tile, 0)
+        calls = before + self._values(products)
+        if law.preclip:
+            safe = products.dtype.type(SAFE16)
+            calls.append(partial(clip, products, -safe, safe, products))
         calls.append(copy(tile, products))
-        if form.kind != AFFINE and form.zero:
-            calls.append(partial(np.add, tile, np.int16(form.zero), tile))
-        return calls
+        if self.base:
+            calls.append(partial(np.add, tile, np.int16(self.base), tile))
+        return [*calls, partial(clip, tile, *_ends(law, 0, np.int16), tile), *after], tile
 
-    def _wide(self, products: np.ndarray, tile: np.ndarray) -> tuple[list[Call], list[Call]]:
+    def floats(self, products: np.ndarray, target: np.ndarray) -> list[Call]:
+        """Calls that leave whole floats, outputs less `base`, in target.
+
+        target: as many numbers as products, channels last; may be products itself.
+        """
+        shaped = products.reshape(target.shape)
+        before, after = self._wide(products, target, self.base)
+        return [
+            *before,
+            *self._values(products),
+            partial(np.trunc, products, products),
+            partial(clip, shaped, *_ends(self._law, self.base, products.dtype.type), target),
+            *after,
+        ]
+
+    def _values(self, products: np.ndarray) -> list[Call]:
+        """Calls that bring all products to the numbers to be truncated, in place."""
+        positions, channels = products.shape
+        count, form = repeats(positions, channels), self._law.form
+        if count not in self._vectors:
+            fields = form.slope, form.offset, form.half
+            self._vectors[count] = [aligned_copy(np.tile(f, count), f.dtype) for f in fields]
+        wide = products.reshape(positions // count, count * channels)
+        return self._steps(form.kind, wide, *self._vectors[count])
+
+    def _steps(self, kind: str, wide, slope, offset, half) -> list[Call]:
+        if kind == AFFINE:
+            return [partial(np.multiply, wide, slope, wide), partial(np.add, wide, offset, wide)]
+        sign = SIGN[wide.itemsize]
+        signed = self._scratch.take("signed", wide.shape, sign.dtype)
+        return [
+            partial(np.add, wide, offset, wide),
+            partial(np.multiply, wide, slope, wide),
+            partial(np.bitwise_and, wide.view(sign.dtype), sign, signed),
+            partial(np.bitwise_or, signed, half.view(sign.dtype), signed),
+            partial(np.add, wide, signed.view(wide.dtype), wide),
+        ]
+
+    def _wide(self, products, target, base: int) -> tuple[list[Call], list[Call]]:
         """Calls before and after the main form, for the channels that need float64."""
         before: list[Call] = []
         after: list[Call] = []
-        low, high = np.int16(self._law.low), np.int16(self._law.high)
         for number, part in enumerate(self._law.wide):
-            shape, name = (len(products), len(part.channels)), f"wide{number}"
-            precise = self._scratch.take(name, shape, np.float64)
-            result = self._scratch.take(name, shape, np.int16)
+            more, result = self._precise(part, products, base, f"wide{number}")
+            before += more
+            whole = result.reshape(*target.shape[:-1], len(part.channels))
             runs = _runs(part.channels)
             if len(runs) <= FEW_RUNS:
-                before += [copy(precise[:, there], products[:, here]) for there, here in runs]
-                after += [copy(tile[:, here], result[:, there]) for there, here in runs]
+                after += [copy(target[..., here], whole[..., there]) for there, here in runs]
             else:
-                before.append(partial(_gather, precise, products, part.channels))
-                after.append(partial(_scatter, tile, result, part.channels))
-            before += self._form(part.form, precise, result, True, name)
-            before.append(partial(clip, result, low, high, result))
+                after.append(partial(_scatter, target, whole, part.channels))
         return before, after
+
+    def _precise(self, part: Part, products, base: int, name: str) -> tuple[list[Call], np.ndarray]:
+        """(calls, result): clipped whole outputs less base for a part's channels, channels last.
+
+        One channel lies after the other: loops over positions are long, those over channels short.
+        """
+        form, runs = part.form, _runs(part.channels)
+        precise = self._scratch.take(name, (len(part.channels), len(products)), np.float64)
+        result = precise.T
+        if len(runs) <= FEW_RUNS:
+            calls = [copy(result[:, there], products[:, here]) for there, here in runs]
+        else:
+            calls = [partial(_gather, result, products, part.channels)]
+        fields = (f[:, None] for f in (form.slope, form.offset, form.half))
+        calls += [*self._steps(form.kind, precise, *fields), partial(np.trunc, precise, precise)]
+        if _base(form) != base:
+            calls.append(partial(np.add, precise, np.float64(_base(form) - base), precise))
+        calls.append(partial(clip, precise, *_ends(self._law, base, np.float64), precise))
+        return calls, result
+
+
+def _base(form: Form) -> int:
+    return 0 if form.kind == AFFINE else form.zero
+
+
+def _ends(law: Rescaling, base: int, kind) -> tuple:
+    return kind(law.low - base), kind(law.high - base)
 
 
 def _gather(target: np.ndarray, source: np.ndarray, channels: np.ndarray) -> None:
@@ -98,7 +134,7 @@ def _gather(target: np.ndarray, source: np.ndarray, channels: np.ndarray) -> Non
 
 
 def _scatter(target: np.ndarray, source: np.ndarray, channels: np.ndarray) -> None:
-    target[:, channels] = source
+    target[..., channels] = source
 
 
 def _runs(channels: np.ndarray) -> list[tuple[slice, slice]]:

@@ -70,10 +70,17 @@ class Flat:
         self.dtype = np.dtype(dtype)
         self.matrix = aligned((grid.positions, grid.channels), dtype)
 
-    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
-        width = self.grid.width
-        target = self.matrix[first * width : last * width]
-        return [copy(target, tile), *centred(target, self.centre)]
+    def base(self, dtype: np.dtype) -> int | None:
+        """What is subtracted of floats of this type; None: integers have to be brought."""
+        return self.centre if dtype == self.dtype else None
+
+    def place(self, first: int, last: int) -> np.ndarray:
+        """The memory of these rows, (positions, channels)."""
+        return self.matrix[first * self.grid.width : last * self.grid.width]
+
+    def stores(self, tile: np.ndarray, first: int, last: int, base: int = 0) -> list[Call]:
+        target = self.place(first, last).reshape(tile.shape)
+        return [copy(target, tile), *centred(target, self.centre - base)]
 
 
 class Image:
@@ -83,6 +90,9 @@ class Image:
         self.grid, self.y, self.x, self.fill = grid, y, x, fill
         shape = (y.before + grid.rows + y.after, x.before + grid.width + x.after, grid.channels)
         self.array = aligned(shape, np.uint8, fill)
+
+    def base(self, dtype: np.dtype) -> None:
+        """Takes integers only."""
 
     def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
         grid, top, left = self.grid, self.y.before, self.x.before
@@ -94,36 +104,77 @@ class Sections:
     """Padded rows for a depthwise window, so that every tap reads one run of adjacent elements.
 
     Stride 1: the padded row itself; its taps overlap. Otherwise each row holds, tap by tap, the
-    columns that the tap meets: (rows, kernel_w, out_w * channels). from_channel: channels below it
-    are left out.
+    columns that the tap meets: (rows, kernel_w, out_w * channels). window_rows: how many rows are
+    there at a time where they are read as soon as they are made; `advance` is called before.
     """
 
-    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int, dtype, from_channel: int) -> None:
+    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int, dtype, channels: int,
+                 window_rows: int | None = None) -> None:  # fmt: skip
         self.grid, self.y, self.x = grid, y, x
-        self.from_channel = from_channel
-        self.channels = grid.channels - from_channel
-        self.fill, self.dtype = fill, np.dtype(dtype)
+        self.channels, self.fill, self.dtype = channels, fill, np.dtype(dtype)
         rows = y.before + grid.rows + y.after
+        self.rolls = window_rows is not None and window_rows < rows
+        rows = window_rows if self.rolls else rows
+        self._first = self._end = 0  # padded rows that are there now
         if x.stride == 1:
             shape = (rows, x.before + grid.width + x.after, self.channels)
         else:
             shape = (rows, x.kernel, x.out, self.channels)
         self.array = aligned(shape, dtype, fill)
 
-    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
+    def base(self, dtype: np.dtype) -> int | None:
+        """Floats of its type are taken as they are."""
+        return 0 if dtype == self.dtype else None
+
+    def advance(self, first: int, last: int) -> list[Call]:
+        """Calls that make room for the rows that output rows first..last read.
+
+        Rows that the rows before them read too are kept.
+        """
+        if not self.rolls:
+            return []
+        y, array, calls = self.y, self.array, []
+        begin, end = first * y.stride, (last - 1) * y.stride + (y.kernel - 1) * y.dilation + 1
+        kept = self._end - begin
+        if first and kept > 0:
+            calls.append(copy(array[:kept], array[begin - self._first : self._end - self._first]))
+        for row, upto in ((0, y.before), (y.before + self.grid.rows, end)):
+            padding = array[max(row - begin, 0) : max(upto - begin, 0)]
+            if padding.size:
+                calls.append(partial(np.copyto, padding, padding.dtype.type(self.fill)))
+        self._first, self._end = begin, end
+        return calls
+
+    def place(self, first: int, last: int) -> np.ndarray | None:
+        """The memory of these rows, (rows, width, channels), where it is one."""
+        begin, end, x = *self._there(first, last), self.x
+        if x.stride > 1 or end - begin < last - first:
+            return None
+        return self.array[begin:end, x.before : x.before + self.grid.width]
+
+    def _there(self, first: int, last: int) -> tuple[int, int]:
+        """Rows of the array for the tensor's rows; fewer where some are nobody's."""
+        begin, end = self.y.before + first - self._first, self.y.before + last - self._first
+        return (max(begin, 0), min(end, self._end - self._first)) if self.rolls else (begin, end)
+
+    def stores(self, tile: np.ndarray, first: int, last: int, base: int = 0) -> list[Call]:
         grid, x = self.grid, self.x
-        source = tile.reshape(last - first, grid.width, grid.channels)[..., self.from_channel :]
-        rows = self.array[self.y.before + first : self.y.before + last]
+        begin, end = self._there(first, last)
+        if begin >= end:
+            return []
+        skipped = begin + self._first - self.y.before - first
+        source = tile.reshape(last - first, grid.width, self.channels)
+        source, rows = source[skipped : skipped + end - begin], self.array[begin:end]
         if x.stride == 1:
             return [copy(rows[:, x.before : x.before + grid.width], source)]
         calls = []
         for tap in range(x.kernel):
             at = tap * x.dilation - x.before  # column that the first window's tap meets
-            begin = max(0, -(at // x.stride))
-            end = min(x.out, -((at - grid.width) // x.stride))
-            if begin < end:
-                columns = slice(at + begin * x.stride, at + (end - 1) * x.stride + 1, x.stride)
-                calls.append(copy(rows[:, tap, begin:end], source[:, columns]))
+            left = max(0, -(at // x.stride))
+            right = min(x.out, -((at - grid.width) // x.stride))
+            if left < right:
+                columns = slice(at + left * x.stride, at + (right - 1) * x.stride + 1, x.stride)
+                calls.append(copy(rows[:, tap, left:right], source[:, columns]))
         return calls
 
     def taps(self, first: int, last: int, run: int) -> np.ndarray:
@@ -135,7 +186,7 @@ class Sections:
         row = self.array.strides[0]
         tap = self.channels * x.dilation * item if x.stride == 1 else self.array.strides[1]
         return np.lib.stride_tricks.as_strided(
-            self.array[first * y.stride :],
+            self.array[first * y.stride - self._first :],
             (last - first, x.out * self.channels // run, y.kernel, x.kernel, run),
             (row * y.stride, run * item, row * y.dilation, tap, item),
             writeable=False,
@@ -145,7 +196,7 @@ class Sections:
 class Raw:
     """The tensor as the file declares it: its own dtype and shape.
 
-    order: the tile's channel i is the tensor's channel order[i].
+    order: the tile's column i is the tensor's channel order[i]; further columns are left out.
     """
 
     def __init__(self, grid: Grid, shape: tuple[int, ...], dtype, order=None) -> None:
@@ -153,8 +204,12 @@ class Raw:
         self.array = np.empty(shape, dtype)
         self._bytes = self.array.view(np.uint8).reshape(grid.positions, grid.channels)
 
+    def base(self, dtype: np.dtype) -> None:
+        """Takes integers only."""
+
     def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
         width = self.grid.width
+        tile = tile.reshape((last - first) * width, -1)
         rows = self._bytes[first * width : last * width]
         if self.order is None:
             calls = [copy(rows, tile)]
@@ -166,4 +221,4 @@ class Raw:
 
 
 def _permute(rows: np.ndarray, tile: np.ndarray, order: np.ndarray) -> None:
-    rows[:, order] = tile
+    rows[:, order] = tile[:, : len(order)]

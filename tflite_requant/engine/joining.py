@@ -14,10 +14,9 @@ import numpy as np
 
 from tflite_requant.engine import rescaling
 from tflite_requant.engine.prepare import Fast
-from tflite_requant.engine.weighted import exact_type, safe_in_16_bits
+from tflite_requant.engine.splitting import columns, lifted, parts_of
+from tflite_requant.engine.weighted import exact_type
 from tflite_requant.model.graph import Operator
-
-UNSAFE_SHARE = 0.2  # of a depthwise layer's channels; above it 16-bit sums do not pay
 
 
 class Joined:
@@ -43,7 +42,7 @@ class Joined:
         by_output = {f.op.outputs[0]: f for f in self.fast.values()}
         for fast in self.fast.values():
             if fast.op.name in ("AVERAGE_POOL_2D", "MEAN"):
-                fast.added = np.zeros(fast.weighted.weights.shape[-1], np.int64)
+                _give_columns(fast, np.ones(fast.weighted.weights.shape[-1], np.int64))
             if fast.op.name != "DEPTHWISE_CONV_2D":
                 continue
             before, after = by_output.get(fast.op.inputs[0]), self._only_reader(fast)
@@ -91,37 +90,43 @@ class Joined:
 
 
 def _choose_sums(fast: Fast, movable: bool) -> None:
-    """16-bit sums where they are proven, and channels for which they are not can be moved."""
-    if exact_type(fast.weighted) is np.float64:
+    """16-bit sums where they are proven, and channels of several parts can be moved."""
+    parts = parts_of(fast.weighted)
+    if parts is None or (np.any(parts > 1) and not movable):
         return
-    safe = safe_in_16_bits(fast.weighted)
-    unsafe = int((~safe).sum())
-    if unsafe > UNSAFE_SHARE * len(safe) or (unsafe and not movable):
-        return
-    fast.tail = unsafe
-    fast.added = np.where(safe, -fast.weighted.law.low, 0)
-    fast.weighted = replace(fast.weighted, law=fast.weighted.law.shifted(fast.added))
+    _give_columns(fast, parts)
+    law = fast.weighted.law.shifted(lifted(fast.weighted, parts))
+    fast.weighted = replace(fast.weighted, law=law)
+
+
+def _give_columns(fast: Fast, parts: np.ndarray) -> None:
+    fast.parts = parts
+    fast.columns = columns(fast.weighted, parts, np.arange(len(parts)))
 
 
 def _reorder(before: Fast, middle: Fast, after: Fast) -> None:
-    """Move channels with float sums last, and those with float64 rescaling next to each other."""
+    """Move channels of several parts last, those with float64 rescaling next to each other."""
     channels = middle.weighted.law.channels
-    unsafe = np.zeros(channels, bool)
-    if middle.tail:
-        unsafe = ~safe_in_16_bits(middle.weighted)
+    parts = np.ones(channels, np.int64) if middle.parts is None else middle.parts
     wide = np.zeros((2, channels), bool)
     for row, fast in zip(wide, (before, middle), strict=True):
         row[fast.rescaling.wide_channels] = True
     # before only, both, middle only: each one's channels then are one run.
     rank = np.where(wide[0], np.where(wide[1], 2, 1), np.where(wide[1], 3, 0))
-    key = rank + 4 * unsafe
-    if not key.any():
+    key = rank + 4 * parts
+    if (key == 4).all():
         return
-    order = np.argsort(key, kind="stable")
-    for fast in (before, middle):
-        fast.weighted = fast.weighted.permuted(order)
-        fast.rescaling = fast.rescaling.permuted(order)
-        fast.order = order
-    if middle.added is not None:
-        middle.added = middle.added[order]
-    after.weighted = replace(after.weighted, weights=after.weighted.weights[order])
+    order = every = np.argsort(key, kind="stable")
+    weights = after.weighted.weights[order]
+    if middle.columns is not None:
+        middle.columns = columns(middle.weighted, parts, order)
+        every = middle.columns.channels
+        weights = np.concatenate([weights, np.zeros((len(every) - channels, weights.shape[1]),
+                                                    weights.dtype)])  # fmt: skip
+    before.weighted = before.weighted.permuted(every)
+    before.rescaling = before.rescaling.permuted(every, len(every))
+    before.order = every
+    middle.weighted = middle.weighted.permuted(order)
+    middle.rescaling = middle.rescaling.permuted(every, channels)
+    middle.order = order
+    after.weighted = replace(after.weighted, weights=weights)

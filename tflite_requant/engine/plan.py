@@ -11,7 +11,7 @@ from tflite_requant import kernels
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.engine import tables
 from tflite_requant.engine.addition import Addition
-from tflite_requant.engine.buffers import Scratch, aligned_copy
+from tflite_requant.engine.buffers import Scratch
 from tflite_requant.engine.forms import Call, Flat, Grid, Image, Raw, Sections
 from tflite_requant.engine.graph import (
     Constants,
@@ -23,15 +23,18 @@ from tflite_requant.engine.graph import (
 )
 from tflite_requant.engine.joining import Joined
 from tflite_requant.engine.law import byte_shift
+from tflite_requant.engine.outputs import Output
 from tflite_requant.engine.prepare import Fast, prepared
 from tflite_requant.engine.program import Program, ShapeMismatch
-from tflite_requant.engine.stages import Depthwise, Output, Product
+from tflite_requant.engine.stages import Depthwise, Product, depthwise_rows
 from tflite_requant.engine.weighted import Weighted, exact_type
 from tflite_requant.kernels import Operands
 from tflite_requant.kernels._session import Session
 from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Operator
 from tflite_requant.model.qparams import QArray
+
+LONGER = 1.3  # of a tile's rows: what may be added to it rather than left for a small last tile
 
 
 def plan(model: Model, profile: str = "litert-reference", keep_all: bool = False) -> Program | None:
@@ -101,7 +104,10 @@ class _Planner:
         stage, calls = self.stages[fast.op.index], []
         while stage.done < rows:
             last = min(stage.done + stage.tile_rows, rows)
+            if rows - stage.done < stage.tile_rows * LONGER:
+                last = rows
             if fast.streamed is not None:
+                calls += stage.advance(stage.done, last)
                 calls += self._upto(fast.streamed, stage.needs(last))
             calls += stage.calls(stage.done, last)
             stage.done = last
@@ -123,15 +129,17 @@ class _Planner:
         key = "flat", np.dtype(dtype).str
         return self._form(tensor, key, lambda: Flat(self._grid(tensor), dtype, centre))
 
-    def _sections(self, tensor: int, weighted: Weighted, dtype, from_channel: int) -> Sections:
-        window = weighted.y, weighted.x, weighted.fill, np.dtype(dtype).str, from_channel
+    def _sections(self, fast: Fast, dtype) -> Sections:
+        tensor, weighted, rows = fast.op.inputs[0], fast.weighted, None
+        if fast.streamed is not None:  # nobody else reads them
+            y, made = weighted.y, self._grid(fast.op.outputs[0])
+            most = int(depthwise_rows(weighted, made) * LONGER)
+            rows = (most - 1) * y.stride + (y.kernel - 1) * y.dilation + 1
+        parts = weighted if fast.columns is None else fast.columns
+        key = weighted.y, weighted.x, weighted.fill, np.dtype(dtype), parts.weights.shape[-1], rows
         return self._form(
-            tensor,
-            ("sections", *window),
-            lambda: Sections(
-                self._grid(tensor), weighted.y, weighted.x, weighted.fill, dtype, from_channel
-            ),
-        )
+            tensor, ("sections", *key), lambda: Sections(self._grid(tensor), *key)
+        )  # fmt: skip
 
     def _image(self, tensor: int, weighted: Weighted) -> Image:
         window = weighted.y, weighted.x, weighted.fill
@@ -140,7 +148,7 @@ class _Planner:
         )  # fmt: skip
 
     def _output(self, fast: Fast) -> Output:
-        return self.outputs.setdefault(fast.op.outputs[0], Output())
+        return self.outputs.setdefault(fast.op.outputs[0], Output(self.scratch))
 
     def _bound(self, fast: Fast) -> Product | Depthwise | Addition:
         grid, output = self._grid(fast.op.outputs[0]), self._output(fast)
@@ -150,16 +158,9 @@ class _Planner:
             return Addition(fast.affine2, grid, self.scratch, output, first, second)
         dtype = exact_type(weighted)
         if weighted.weights.ndim == 3:
-            sums = dtype if fast.added is None else np.int16
-            sections, tail = self._sections(source, weighted, sums, 0), None
-            if fast.tail:
-                first_float = grid.channels - fast.tail
-                tail = self._sections(source, weighted, np.float32, first_float)
-            added = None
-            if fast.added is not None:
-                added = aligned_copy(fast.added.astype(np.uint16).view(np.int16), np.int16)
+            sections = self._sections(fast, dtype if fast.columns is None else np.int16)
             return Depthwise(
-                weighted, fast.rescaling, grid, self.scratch, output, sections, tail, added
+                weighted, fast.rescaling, grid, self.scratch, output, sections, fast.columns
             )
         stage = Product(weighted, fast.rescaling, dtype, grid, self.scratch, output)
         if fast.leader is not None:

@@ -11,6 +11,7 @@ from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.engine import addition, pooling, weighted
 from tflite_requant.engine.graph import Constants
 from tflite_requant.engine.rescaling import Rescaling
+from tflite_requant.engine.splitting import Columns
 from tflite_requant.engine.weighted import BYTES, Weighted
 from tflite_requant.kernels import KernelError, Operands
 from tflite_requant.kernels._types import Attributes
@@ -32,9 +33,8 @@ class Fast:
 
     weighted:  its weights and law, or affine2: its addition.
     rescaling: the proven rescaling of the law.
-    order:     its tiles' channel i is the tensor's channel order[i].
-    added:     what 16-bit sums are raised by to be positive, int64; None for float sums.
-    tail:      how many of the last channels need float sums nevertheless.
+    order:     its tiles' column i is the tensor's channel order[i].
+    parts:     of each channel of a depthwise operator with 16-bit sums; columns: in which order.
     leader:    the depthwise operator whose tiles this product takes as they come.
     streamed:  the product that makes this depthwise operator's rows when it needs them.
     """
@@ -44,8 +44,8 @@ class Fast:
     affine2: addition.Affine2 | None = None
     rescaling: Rescaling | None = None
     order: np.ndarray | None = None
-    added: np.ndarray | None = None
-    tail: int = 0
+    parts: np.ndarray | None = None
+    columns: Columns | None = None
     leader: Fast | None = None
     streamed: Fast | None = None
 

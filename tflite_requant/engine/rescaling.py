@@ -99,13 +99,16 @@ class Rescaling:
         wide = tuple(Part(np.arange(channels), part.form.only(every)) for part in self.wide)
         return replace(self, form=self.form.only(every), wide=wide)
 
-    def permuted(self, order: np.ndarray) -> Rescaling:
-        """Channel i of the result is channel order[i] of this rescaling."""
-        place = np.argsort(order)
+    def permuted(self, order: np.ndarray, count: int) -> Rescaling:
+        """Channel i of the result is channel order[i] of this rescaling.
+
+        count: only so many of them matter, further ones need no float64.
+        """
         wide = []
         for part in self.wide:
-            ascending = np.argsort(place[part.channels])
-            wide.append(Part(place[part.channels][ascending], part.form.only(ascending)))
+            here = np.flatnonzero(np.isin(order[:count], part.channels))
+            there = np.searchsorted(part.channels, order[here])
+            wide.append(Part(here, part.form.only(there)))
         return replace(self, form=self.form.only(order), wide=tuple(wide))
 
 

@@ -1,6 +1,6 @@
 """Operators that make their output row by row, and the calls for a range of rows.
 
-Each makes a tile of integers in the byte domain; `Output` stores it wherever it is wanted.
+Each makes a tile of its output; `Output` stores it wherever it is wanted.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from functools import partial
 import numpy as np
 
 from tflite_requant.engine.apply import Rescaler
-from tflite_requant.engine.buffers import Scratch, aligned_copy
+from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, Flat, Grid, Image, Sections, centred, copy
+from tflite_requant.engine.outputs import Output
+from tflite_requant.engine.products import multiplied
 from tflite_requant.engine.rescaling import Rescaling
+from tflite_requant.engine.splitting import Columns
 from tflite_requant.engine.weighted import Weighted
 
 TILE = 1 << 17  # elements of a tile: half a mebibyte of float32, in the second-level cache
@@ -20,18 +23,16 @@ RUN16, RUN32 = 4096, 1024  # elements of one run of a depthwise sum that stay in
 SMALL_WINDOW = 32  # numbers of one window row below which unrolling goes tap by tap
 
 
-class Output:
-    """Where an operator's tiles go: forms of the tensor, and a follower that takes them at once."""
-
-    def __init__(self) -> None:
-        self.forms: list = []
-        self.follower: Product | None = None
-
-    def calls(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
-        calls = [c for form in self.forms for c in form.stores(tile, first, last)]
-        if self.follower is not None:
-            calls += self.follower.take(tile, first, last)
-        return calls
+def rescaled(
+    rescaler: Rescaler, products: np.ndarray, output: Output, first: int, last: int
+) -> list[Call]:
+    """Calls that rescale a tile and store it: as floats where its readers take them."""
+    base = output.base(products.dtype)
+    if base is None or base != rescaler.base:
+        calls, tile = rescaler.integers(products)
+        return calls + output.calls(tile, first, last)
+    target = output.target(products, first, last)
+    return rescaler.floats(products, target) + output.keep(target, base, first, last)
 
 
 class Product:
@@ -43,6 +44,7 @@ class Product:
         self.dtype = np.dtype(dtype)
         self.scratch = scratch
         self.matrix = aligned_copy(weighted.weights, self.dtype)
+        self.centre, self.channels = weighted.centre, self.matrix.shape[1]
         self.rescaler = Rescaler(rescaling, scratch)
         self.source: Flat | Image | None = None
         self.done = 0
@@ -50,8 +52,8 @@ class Product:
 
     @property
     def tile_rows(self) -> int:
-        size = self.grid.width * max(self.grid.channels, len(self.matrix) // 2)
-        return max(1, TILE // max(1, size))
+        size = self.grid.width * max(self.channels, len(self.matrix) // 2)
+        return evenly(self.grid.rows, TILE // max(1, size))
 
     def needs(self, upto: int) -> int:
         """Input rows that output rows below `upto` read."""
@@ -62,32 +64,34 @@ class Product:
 
     def calls(self, first: int, last: int) -> list[Call]:
         """Calls that make output rows first..last from the source form."""
-        width, channels = self.grid.width, self.grid.channels
+        width, channels = self.grid.width, self.channels
         rows, calls = self._rows(first, last)
         products = self.scratch.take("products", ((last - first) * width, channels), self.dtype)
-        calls.append(partial(np.matmul, rows, self.matrix, products))
+        calls.append(multiplied(rows, self.matrix, products))
         return calls + self._finish(products, first, last)
 
     def take(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
-        """Calls that make output rows first..last of a pointwise product from integers in a tile.
+        """Calls that make output rows first..last of a pointwise product from its data.
 
+        tile: integers in the byte domain, or, in `dtype`, those less `centre`.
         Products wait until there are enough of them to be worth rescaling.
         """
-        width, channels = self.grid.width, self.grid.channels
-        # The sums that the tile was made of are no longer needed, and their memory is at hand.
-        rows = self.scratch.take("products", tile.shape, self.dtype)
+        width, channels = self.grid.width, self.channels
+        rows, calls = tile, []
+        if tile.dtype != self.dtype:
+            # The sums that the tile was made of are no longer needed; their memory is at hand.
+            rows = self.scratch.take("products", tile.shape, self.dtype)
+            calls = [copy(rows, tile), *centred(rows, self.centre)]
         whole = self.scratch.take("waiting", (self.grid.positions, channels), self.dtype)
         at = slice(first * width, last * width)
-        calls = [copy(rows, tile), *centred(rows, self.weighted.centre)]
-        calls.append(partial(np.matmul, rows, self.matrix, whole[at]))
+        calls.append(multiplied(rows, self.matrix, whole[at]))
         if last == self.grid.rows or (last - self._begun) * width * channels >= TILE:
             calls += self._finish(whole[self._begun * width : at.stop], self._begun, last)
             self._begun = last
         return calls
 
     def _finish(self, products: np.ndarray, first: int, last: int) -> list[Call]:
-        calls, tile = self.rescaler.calls(products)
-        return calls + self.output.calls(tile, first, last)
+        return rescaled(self.rescaler, products, self.output, first, last)
 
     def _rows(self, first: int, last: int) -> tuple[np.ndarray, list[Call]]:
         """(matrix of what the output positions read, calls that fill it)."""
@@ -115,30 +119,40 @@ class Product:
         return matrix, [copy(columns, seen)]
 
 
+def evenly(rows: int, most: int) -> int:
+    """Rows of a tile, at most about `most`, so that the last tile is no remnant."""
+    return -(-rows // max(1, round(rows / max(1, most))))
+
+
+def depthwise_rows(weighted: Weighted, grid: Grid) -> int:
+    """Output rows of a depthwise tile; what it reads is a tile of the operator before it."""
+    read = grid.width * grid.channels * weighted.y.stride * weighted.x.stride
+    return evenly(grid.rows, TILE // max(1, read))
+
+
 class Depthwise:
     """A depthwise convolution: sums over the taps of long runs.
 
-    sections: the source. added: int16, what 16-bit sums are raised by, modulo 2**16; None for
-    float sums. tail: float32 source of the last channels, where the sums of `sections` are only
-    right for the channels before it.
+    sections: the source. columns: of 16-bit sums; None for float sums.
     """
 
     def __init__(self, weighted: Weighted, rescaling: Rescaling, grid: Grid, scratch: Scratch,
-                 output: Output, sections: Sections, tail: Sections | None,
-                 added: np.ndarray | None) -> None:  # fmt: skip
+                 output: Output, sections: Sections, columns: Columns | None) -> None:  # fmt: skip
         self.weighted, self.grid, self.output = weighted, grid, output
         self.scratch = scratch
         self.rescaler = Rescaler(rescaling, scratch)
-        self.sections, self.tail, self.added = sections, tail, added
+        self.sections, self.columns = sections, columns
         self.dtype = np.dtype(np.float64 if sections.dtype == np.float64 else np.float32)
         self.done = 0
-        self._weights: dict[tuple[int, str], np.ndarray] = {}
+        self._weights: dict[int, np.ndarray] = {}
 
     @property
     def tile_rows(self) -> int:
-        y = self.weighted.y
-        read = self.grid.width * self.grid.channels * y.stride * self.weighted.x.stride
-        return max(1, TILE // max(1, read))
+        return depthwise_rows(self.weighted, self.grid)
+
+    def advance(self, first: int, last: int) -> list[Call]:
+        """Calls to run before input rows for output rows first..last are made."""
+        return self.sections.advance(first, last)
 
     def needs(self, upto: int) -> int:
         y = self.weighted.y
@@ -146,36 +160,48 @@ class Depthwise:
 
     def calls(self, first: int, last: int) -> list[Call]:
         """Calls that make output rows first..last from the source forms."""
-        positions, channels = (last - first) * self.grid.width, self.grid.channels
-        products = self.scratch.take("products", (positions, channels), self.dtype)
-        if self.sections.dtype != np.int16:
-            calls = [self._sum(self.sections, first, last, products)]
+        shape = (last - first) * self.grid.width, self.sections.channels
+        products = self.scratch.take("products", shape, self.dtype)
+        if self.columns is None:
+            calls = [self._sum(first, last, products)]
         else:
-            sums = self.scratch.take("sums", (positions, channels), np.int16)
-            calls = [self._sum(self.sections, first, last, sums)]
-            calls.append(partial(np.add, sums, self.added, sums))
+            sums = self.scratch.take("sums", shape, np.int16)
+            calls = [self._sum(first, last, sums), *self._raised(sums)]
             calls.append(copy(products, sums.view(np.uint16)))
-        if self.tail is not None:
-            few = self.scratch.take("tail", (positions, self.tail.channels), self.dtype)
-            calls.append(self._sum(self.tail, first, last, few))
-            calls.append(copy(products[:, self.tail.from_channel :], few))
-        more, tile = self.rescaler.calls(products)
-        return calls + more + self.output.calls(tile, first, last)
+            calls += _joined(products, self.columns.counts)
+        return calls + rescaled(self.rescaler, products, self.output, first, last)
 
-    def _sum(self, source: Sections, first: int, last: int, out: np.ndarray) -> Call:
-        limit = RUN16 if source.dtype == np.int16 else RUN32
+    def _sum(self, first: int, last: int, out: np.ndarray) -> Call:
+        source = self.sections
+        limit = RUN32 if self.columns is None else RUN16
         count = max(
             (n for n in range(1, self.grid.width + 1)
              if self.grid.width % n == 0 and (n == 1 or n * source.channels <= limit)),
         )  # fmt: skip
         seen = source.taps(first, last, count * source.channels)
         target = out.reshape(seen.shape[0], seen.shape[1], seen.shape[4])
-        weights = self._repeated(source, count)
+        if count not in self._weights:
+            parts = self.weighted if self.columns is None else self.columns
+            weights = np.tile(parts.weights, (1, 1, count))
+            self._weights[count] = aligned_copy(weights, source.dtype)
+        weights = self._weights[count]
         return partial(np.einsum, "hbyxp,yxp->hbp", seen, weights, out=target, optimize=False)
 
-    def _repeated(self, source: Sections, count: int) -> np.ndarray:
-        key = source.from_channel, source.dtype.str
-        if key not in self._weights:
-            weights = self.weighted.weights[..., source.from_channel :]
-            self._weights[key] = aligned_copy(np.tile(weights, (1, 1, count)), source.dtype)
-        return self._weights[key]
+    def _raised(self, sums: np.ndarray) -> list[Call]:
+        """Calls that make sums positive, modulo 2**16."""
+        added = self.columns.added.astype(np.uint16).view(np.int16)
+        if not added.any():
+            return []
+        count = repeats(*sums.shape)
+        wide = sums.reshape(-1, count * sums.shape[1])
+        return [partial(np.add, wide, aligned_copy(np.tile(added, count), np.int16), wide)]
+
+
+def _joined(products: np.ndarray, counts: tuple[int, ...]) -> list[Call]:
+    """Calls that add further parts of channels to the first ones."""
+    calls, end = [], counts[0]
+    for count in counts[1:]:
+        first = products[:, counts[0] - count : counts[0]]
+        calls.append(partial(np.add, first, products[:, end : end + count], first))
+        end += count
+    return calls

@@ -1,0 +1,74 @@
+"""Depthwise weights cut into parts whose 16-bit sums are exact, each part a channel of its own.
+
+A channel of too large weights is computed from as many copies of its data as it has parts; the sums
+are added as floats. Parts are the columns of a tile: all channels, then the second parts of those
+that have one, then the third ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tflite_requant.engine.weighted import TOP, Weighted, exact_type, safe_in_16_bits
+
+MOST_PARTS = 4
+MULTIPLE = 16  # of columns that BLAS likes; channels are cut for its sake
+EXTRA_SHARE = 0.4  # of a layer's channels; with more additional parts float sums are cheaper
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """channels: the channel of each column. weights: its part, int16 (h, w, columns).
+
+    added: what raises the column's sums above -1, int64. counts: columns of the first parts, the
+    second ones, and so on; the channels that have further parts are the last of the first ones.
+    """
+
+    channels: np.ndarray
+    weights: np.ndarray
+    added: np.ndarray
+    counts: tuple[int, ...]
+
+
+def parts_of(weighted: Weighted) -> np.ndarray | None:
+    """How many parts each channel has, or None where float sums are better."""
+    if exact_type(weighted) is np.float64:
+        return None
+    needed = np.zeros(weighted.weights.shape[-1], np.int64)
+    for count in range(1, MOST_PARTS + 1):
+        exact = [safe_in_16_bits(replace(weighted, weights=p)) for p in _cut(weighted, count)]
+        needed[(needed == 0) & np.all(exact, axis=0)] = count
+    extra = int((needed - 1).sum())
+    if np.any(needed == 0) or extra > EXTRA_SHARE * len(needed):
+        return None
+    more = np.flatnonzero(needed == 1)[: -(len(needed) + extra) % MULTIPLE if extra else 0]
+    needed[more] = 2
+    return needed
+
+
+def _cut(weighted: Weighted, count: np.ndarray | int) -> list[np.ndarray]:
+    """Weights that add up to the operator's: floor((w + j) / n) over j = 0 .. n - 1."""
+    return [(weighted.weights + j) // count for j in range(int(np.max(count)))]
+
+
+def columns(weighted: Weighted, parts: np.ndarray, order: np.ndarray) -> Columns:
+    """The columns for channels in that order, along which `parts` does not fall."""
+    counted = parts[order]
+    later = [order[counted > j] for j in range(int(counted.max()))]
+    channels = np.concatenate(later)
+    cut = _cut(weighted, parts.astype(np.int16))
+    weights = np.concatenate([p[..., c] for p, c in zip(cut, later, strict=True)], axis=-1)
+    return Columns(channels, weights, _lift(weights), tuple(len(c) for c in later))
+
+
+def _lift(weights: np.ndarray) -> np.ndarray:
+    axes = tuple(range(weights.ndim - 1))
+    return TOP * np.maximum(-weights, 0).sum(axis=axes, dtype=np.int64)
+
+
+def lifted(weighted: Weighted, parts: np.ndarray) -> np.ndarray:
+    """By how much the sum of a channel's raised parts is above its products; int64."""
+    found = columns(weighted, parts, np.argsort(parts, kind="stable"))
+    return np.bincount(found.channels, found.added, len(parts)).astype(np.int64)
