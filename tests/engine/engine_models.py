@@ -49,13 +49,11 @@ class Chain:
         self.last = self._activation(shape, self.scale, 0 if relu else 121)
         self.shape = shape
 
-    def conv(
-        self, count: int, kernel=1, stride=1, relu=True, padding="SAME", bias=True, dilation=1
-    ):
+    def conv(self, count: int, kernel=1, stride=1, relu=True, padding="SAME", dilation=1):
         _, h, w, c = self.shape
         source = self.last
         weights, scales = self._weights((count, kernel, kernel, c), kernel * kernel * c, 0)
-        operands = (source, weights, self._bias(scales, 1.0) if bias else -1)
+        operands = (source, weights, self._bias(scales, 1.0))
         self._out((1, *_out(h, w, kernel, stride, padding, dilation), count), relu)
         self.graph.operator("CONV_2D", operands, (self.last,), {
             "padding": padding, "stride_h": stride, "stride_w": stride,
@@ -100,10 +98,10 @@ class Chain:
         self.graph.operator("MEAN", (source, axes), (self.last,), {"keep_dims": keep})
         return self
 
-    def dense(self, count: int):
+    def dense(self, count: int, bias=True):
         source, depth = self.last, int(np.prod(self.shape))
         weights, scales = self._weights((count, depth), depth, 0)
-        operands = (source, weights, self._bias(scales, 1.0))
+        operands = (source, weights, self._bias(scales, 1.0) if bias else -1)
         self._out((1, count), relu=False)
         self.graph.operator("FULLY_CONNECTED", operands, (self.last,))
         return self

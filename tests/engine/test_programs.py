@@ -65,7 +65,7 @@ CHAINS = {
     "valid": lambda d: Chain(d, 13, 12, 3).conv(9, 3, 2, padding="VALID").depthwise(3, 2,
                                                                             padding="VALID"),
     "linear-depthwise": lambda d: Chain(d, 9, 9, 5).conv(16).depthwise(3, relu=False).conv(4),
-    "no-bias": lambda d: Chain(d, 8, 8, 5).conv(16, bias=False).conv(3, 2, 2, bias=False),
+    "no-bias": lambda d: Chain(d, 8, 8, 5).conv(16).dense(9, bias=False),
     "head": lambda d: Chain(d, 7, 7, 12).conv(40).pool(7).conv(10, relu=False),
     "pool": lambda d: Chain(d, 12, 10, 3).conv(8).pool(3, 2).dense(11),
     "mean": lambda d: Chain(d, 7, 6, 5).conv(12).mean(True).conv(9, relu=False),
