@@ -24,7 +24,7 @@ FLOORS = (
     ("compare", "accuracy", "golden", "study"),
     ("report",),
     ("cli",),
-    ("__init__", "__main__"),
+    ("__init__", "__main__", "start"),
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

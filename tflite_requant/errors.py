@@ -39,6 +39,10 @@ class Finding:
         return text
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, so that what cleans up behind an interrupt cleans up behind it too."""
+
+
 class RequantError(Exception):
     """Base of everything this package raises on purpose."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import stat
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 
 from tflite_requant.errors import FormatError, UsageError
 from tflite_requant.flatbuffer import read, write
-from tflite_requant.model import Model
+from tflite_requant.model import Model, Operator, Tensor
 from tflite_requant.validation import require_sound
 
 
@@ -46,8 +48,44 @@ def save(model: Model, path: str | os.PathLike) -> None:
 
 
 def model_bytes(model: Model) -> bytes:
-    """The file's bytes: those that were read where nothing changed, else freshly written ones."""
-    return model.source if model.source is not None else write(model)
+    """The file's bytes: those that were read where nothing changed, else freshly written ones.
+
+    What was written is read back and compared with the model first: a file that says anything else
+    never comes to be.
+    """
+    if model.source is not None:
+        return model.source
+    data = write(model)
+    problem = difference(model, read(data))
+    if problem:
+        raise AssertionError(f"the written model reads back otherwise: {problem}")
+    return data
+
+
+def difference(model: Model, other: Model) -> str:
+    """The first thing in which the graphs of two models differ, or ""."""
+    if len(model.subgraphs) != len(other.subgraphs):
+        return "subgraphs"
+    for ours, theirs in zip(model.subgraphs, other.subgraphs, strict=True):
+        for side in ("inputs", "outputs"):
+            if getattr(ours, side) != getattr(theirs, side):
+                return f"{side} of subgraph {ours.index}"
+        for side, facts in (("tensors", _tensor_facts), ("operators", _operator_facts)):
+            pairs = zip_longest(getattr(ours, side), getattr(theirs, side))
+            found = next((a or b for a, b in pairs if not (a and b) or facts(a) != facts(b)), None)
+            if found is not None:
+                return f"{side[:-1]} {found.index} of subgraph {ours.index}"
+    return ""
+
+
+def _tensor_facts(tensor: Tensor) -> tuple:
+    data = None if tensor.data is None else bytes(tensor.data)
+    kind = (tensor.name, tensor.shape, tensor.dtype, tensor.qparams, tensor.is_variable)
+    return *kind, tensor.shape_signature, data
+
+
+def _operator_facts(op: Operator) -> tuple:
+    return op.code, op.inputs, op.outputs, op.options
 
 
 def read_bytes(path: Path) -> bytes:
@@ -93,11 +131,12 @@ def write_all(files: Mapping[Path, bytes]) -> None:
             except OSError as error:
                 raise UsageError(f"{path}: cannot be written: {_reason(error)}") from None
             staged.append((path, temporary, place))
-        for path, temporary, place in staged:
-            try:
-                os.replace(temporary, place)
-            except OSError as error:
-                raise UsageError(f"{path}: cannot be replaced: {_reason(error)}") from None
+        with _uninterrupted():
+            for path, temporary, place in staged:
+                try:
+                    os.replace(temporary, place)
+                except OSError as error:
+                    raise UsageError(f"{path}: cannot be replaced: {_reason(error)}") from None
         for folder in {place.parent for _, _, place in staged}:
             _flush_folder(folder)
 
@@ -113,6 +152,19 @@ def _stage(temporary: Path, place: Path, data: bytes) -> None:
         os.chmod(temporary, stat.S_IMODE(os.stat(place).st_mode))
     if temporary.read_bytes() != data:
         raise OSError("what was read back is not what was written; is the disk sound?")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait, where the system can: all files are replaced, or none."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _flush_folder(folder: Path) -> None:

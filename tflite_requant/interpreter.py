@@ -26,6 +26,7 @@ from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Operator, Subgraph
 from tflite_requant.model.qparams import QArray
 from tflite_requant.validation import require_sound
+from tflite_requant.validation.made import SIZES, require_room
 
 Observer = Callable[
     [Subgraph, Operator, "tuple[QArray | None, ...]", "tuple[np.ndarray, ...]"], None
@@ -187,7 +188,10 @@ class Interpreter:
         self, subgraph: Subgraph, op: Operator, inputs: tuple[QArray | None, ...], on_operator
     ) -> tuple[np.ndarray, ...]:
         if op.name in CONTROL:
-            return self._session.compute(subgraph, op, inputs, self._caller(on_operator))
+            try:
+                return self._session.compute(subgraph, op, inputs, self._caller(on_operator))
+            except (kernels.KernelError, ValueError, IndexError) as error:
+                raise RequantError(f"{subgraph.label(op)}: {error}") from None
         operands = kernels.Operands(
             inputs,
             _types(subgraph, op.outputs),
@@ -196,6 +200,8 @@ class Interpreter:
         law = self._law(subgraph, op)
         attributes = self._session.attributes(op)
         found: dict[str, np.ndarray] = {}
+        if op.name in SIZES:
+            require_room(subgraph.label(op), op.name, inputs)
         try:
             for name, array in kernels.load(op.name)(operands, attributes, law):
                 if name.startswith(("output", "state")):

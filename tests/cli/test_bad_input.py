@@ -4,6 +4,7 @@ import os
 
 import pytest
 from numpy import float32, zeros
+from said import messages
 
 from tflite_requant.cli import main
 from tflite_requant.testing import TensorSpec, one_operator_model
@@ -140,9 +141,8 @@ def test_one_line_exit_2_nothing_written(here, capsys, words, says):
     assert main(words.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("tflite_requant: ")
-    assert says in err
-    assert err.count("\n") == 1
+    (line,) = messages(err)
+    assert says in line
     assert {p.name for p in here.iterdir()} == set(FILES)
     assert {p.name: p.read_bytes() for p in here.iterdir() if p.is_file()} == before
 
@@ -150,9 +150,9 @@ def test_one_line_exit_2_nothing_written(here, capsys, words, says):
 def test_every_problem_of_a_scheme_file_has_its_line(here, capsys):
     (here / "mine.toml").write_text('[weights]\nrange = 3\n[bias]\nbits = "x"\n')
     assert main(["tiny.tflite", "-s", "mine.toml"]) == 2
-    lines = capsys.readouterr().err.splitlines()
+    lines = messages(capsys.readouterr().err)
     assert len(lines) == 3
-    assert all(line.startswith("tflite_requant: mine.toml: ") for line in lines)
+    assert all(line.startswith("mine.toml: ") for line in lines)
 
 
 @pytest.mark.skipif(
@@ -170,15 +170,15 @@ def test_real_bad_files(models, folder, capsys, name):
     assert main([str(models / "bad_inputs" / f"{name}.tflite"), "-o", "x.tflite"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("\n") == 1
+    assert len(messages(err)) == 1
     assert list(folder.iterdir()) == []
 
 
 def test_an_output_folder_that_was_not_made_is_no_file_name(demo_model, folder, capsys):
     missing = folder / "outputs"
     assert main([str(demo_model), "-o", str(missing)]) == 2
-    error = capsys.readouterr().err
-    assert "make the folder first" in error and len(error.splitlines()) == 1
+    (line,) = messages(capsys.readouterr().err)
+    assert "make the folder first" in line
     assert not missing.exists()
 
 

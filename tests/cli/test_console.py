@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from said import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-m", "tflite_requant"]
@@ -37,7 +38,7 @@ def start(words: list[str], **how) -> subprocess.CompletedProcess:
 def test_exit_codes(tiny, words, code):
     done = start(words.split())
     assert done.returncode == code
-    assert done.stderr.count("\n") == (code == 2)
+    assert len(messages(done.stderr)) == (code == 2)
 
 
 def test_entry_point_is_the_same_program(tiny):
@@ -87,7 +88,7 @@ def test_interrupt(demo_model, folder):
     _, err = process.communicate(timeout=20)
     os.close(writer)
     assert process.returncode == 130
-    assert err == "tflite_requant: interrupted\n"
+    assert err == "tflite-requant: interrupted\n"
     assert os.listdir() == ["model.tflite"]
 
 
@@ -100,3 +101,70 @@ def wait_for_reader(pipe: str) -> int:
         except OSError:
             time.sleep(0.02)
     raise AssertionError("the program never opened its model")
+
+
+class TestInterruptsAtAnyMoment:
+    """The old file or the new one, never less, and one line: whenever the signal comes."""
+
+    OLD = b"what was there before"
+
+    def outcomes(self, demo_model, number: int, moments) -> set[int]:
+        made = start([str(demo_model), "-o", "new.tflite"])
+        assert made.returncode == 0
+        new, codes = Path("new.tflite").read_bytes(), set()
+        for moment in moments:
+            Path("x.tflite").write_bytes(self.OLD)
+            process = subprocess.Popen(
+                [*PROGRAM, str(demo_model), "-o", "x.tflite"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(),
+            )  # fmt: skip
+            time.sleep(moment)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+            codes.add(process.returncode)
+            assert Path("x.tflite").read_bytes() in (self.OLD, new), moment
+            if number != signal.SIGKILL:
+                assert sorted(os.listdir()) == ["new.tflite", "x.tflite"], moment
+            if process.returncode in (130, 143):
+                assert err == "tflite-requant: interrupted\n", moment
+                assert Path("x.tflite").read_bytes() == self.OLD
+            else:
+                assert process.returncode in (0, -number), err
+        return codes
+
+    # Before about 30 ms Python itself has not started yet and answers as it likes.
+    MOMENTS = [0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7]
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+    def test_by_the_clock(self, demo_model, folder, name):
+        codes = self.outcomes(demo_model, getattr(signal, name), self.MOMENTS)
+        assert codes - {0}
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+    @pytest.mark.parametrize("module", ["numpy", "absl", "argparse", "flatbuffers", "tqdm"])
+    def test_while_importing(self, tiny, module):
+        # The signal comes the moment that a module is imported: the same place on any machine.
+        hook = (
+            "import os, signal, sys\n"
+            "class Hook:\n"
+            "    def find_spec(self, name, *_):\n"
+            f"        if name == {module!r}:\n"
+            "            os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.meta_path.insert(0, Hook())\n"
+            f"sys.modules.pop({module!r}, None)\n"
+            "sys.argv[1:] = ['tiny.tflite']\n"
+            "from tflite_requant.start import console\n"
+            "console()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", hook], capture_output=True, text=True, env=environment(),
+            check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) in (
+            (130, "tflite-requant: interrupted\n"),
+            (0, ""),  # a module that this command does not need
+        )
+        assert done.returncode == 0 or os.listdir() == ["tiny.tflite"]
+        assert done.returncode == 130 or module == "tqdm"

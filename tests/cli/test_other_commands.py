@@ -158,9 +158,9 @@ def test_schemes_json(capsys):
 @pytest.mark.parametrize("command", ["", "requantize", "check", "inspect", "schemes"])
 def test_help(capsys, command):
     out = told(capsys, *command.split(), "--help")
-    assert out.startswith("usage: tflite_requant ")
+    assert out.startswith("usage: tflite-requant ")
     assert max(map(len, out.splitlines())) <= 80
 
 
 def test_version(capsys):
-    assert told(capsys, "--version") == "tflite_requant 0.1.0\n"
+    assert told(capsys, "--version") == "tflite-requant 0.1.0\n"

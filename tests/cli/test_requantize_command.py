@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+from said import messages
 
 from tflite_requant.cli import main
 from tflite_requant.cli import requantize as command
@@ -260,7 +261,7 @@ def test_interrupt_leaves_nothing_behind(tiny, capsys, monkeypatch):
     monkeypatch.setattr(os, "replace", interrupted)
     assert main(["tiny.tflite"]) == 130
     monkeypatch.setattr(os, "replace", replace)
-    assert capsys.readouterr().err == "tflite_requant: interrupted\n"
+    assert capsys.readouterr().err == "tflite-requant: interrupted\n"
     assert names(tiny.parent) == {"tiny.tflite"}
 
 
@@ -272,7 +273,7 @@ def test_a_bug_is_one_line_and_exit_3(tiny, capsys, monkeypatch, words, traced):
     monkeypatch.setattr(command, "_attempt", broken)
     assert main(["tiny.tflite", *words.split()]) == 3
     err = capsys.readouterr().err
-    assert "tflite_requant: internal error: ZeroDivisionError: oh; please report it" in err
+    assert "tflite-requant: internal error: ZeroDivisionError: oh; please report it" in err
     assert ("Traceback" in err) == traced
-    assert traced or err.count("\n") == 1
+    assert traced or len(messages(err)) == 1
     assert names(tiny.parent) == {"tiny.tflite"}

@@ -173,6 +173,7 @@ def _changed(old: Any, kind: str, kind_type: str, table: str, rng: random.Random
 
 def _scalar(old: Any, kind_type: str, rng: random.Random) -> Any:
     stored = layout.ENUM_TYPES.get(kind_type, kind_type)
+    old = old.item() if isinstance(old, np.generic) else old
     if stored == "bool":
         return not old
     if stored.startswith("float"):

@@ -11,7 +11,7 @@ operands: a letter for the kind, digits for the rank where there is only one, "?
 
     x  data: the first decides about the arithmetic; all are of one type (8-bit types may mix)
     w  weights, b  bias, q  quantized data of a type of its own
-    n  whole numbers, t  truth values, a  anything
+    g  quantized data or int32 with a scale, n  whole numbers, t  truth values, a  anything
 
 Shape laws are explained in `validation.shapes`.
 """
@@ -80,7 +80,7 @@ TANH                 -                 x                -> x    same
 SOFTMAX              Softmax           x                -> q    same
 LOG_SOFTMAX          LogSoftmax        x                -> x    same
 L2_NORMALIZATION     L2Norm            x                -> x    same
-QUANTIZE             Quantize          x                -> a    same
+QUANTIZE             Quantize          x                -> g    same
 DEQUANTIZE           Dequantize        x                -> a    same
 CAST                 Cast              x                -> a    same
 RESHAPE              Reshape           x n?             -> x    elements
@@ -136,7 +136,7 @@ WHILE                While!            a*               -> a*
 """  # noqa: E501
 
 _SUFFIX = "Options"
-_OPERAND = re.compile(r"([xwbqnta])(\d?)([?*+]?)")
+_OPERAND = re.compile(r"([xwbqgnta])(\d?)([?*+]?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,17 @@ import traceback
 from collections.abc import Sequence
 
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
-from tflite_requant.cli.parser import PROGRAM, parser_of
-from tflite_requant.cli.terminal import complain, tell
-from tflite_requant.errors import RequantError, UsageError
+from tflite_requant.cli.parser import parser_of
+from tflite_requant.cli.terminal import PROGRAM, complain, tell
+from tflite_requant.errors import FormatError, RequantError, Terminated, UsageError
+from tflite_requant.limits import allowing, parse_memory
+from tflite_requant.report.findings import finding_lines
 
 UNUSABLE = 2
 BUG = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+TERMINATED = 143  # 128 + SIGTERM
+SHOWN_FINDINGS = 20
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -29,23 +33,32 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     except UsageError as error:
         complain(str(error))
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_interrupted(None)) from None
 
 
 def run(args: argparse.Namespace) -> int:
     """Run a parsed command line and return its exit code."""
     try:
-        code, text = command_module(args.command).run(args)
+        size = None if args.max_memory is None else parse_memory(args.max_memory)
+        with allowing(size):
+            code, text = command_module(args.command).run(args)
         tell(text)
         return code
+    except FormatError as error:
+        _complain_of_file(error, args.verbose)
+        return error.exit_code
     except RequantError as error:
         complain(str(error))
         return error.exit_code
+    except MemoryError:
+        complain("out of memory; nothing was written. Give it fewer samples, or more memory")
+        return UNUSABLE
     except OSError as error:
         complain(f"cannot write the answer: {error.strerror or error}")
         return UNUSABLE
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        return _interrupted(error)
     except Exception as error:
         if args.verbose:
             traceback.print_exc()
@@ -53,6 +66,23 @@ def run(args: argparse.Namespace) -> int:
         more = "" if args.verbose else "; -v shows where"
         complain(f"internal error: {what}; please report it with the model{more}")
         return BUG
+
+
+def _complain_of_file(error: FormatError, verbose: bool) -> None:
+    """One line for one finding; for several, their number and each of them below."""
+    if len(error.findings) < 2:
+        complain(str(error))
+        return
+    shown = error.findings if verbose else error.findings[:SHOWN_FINDINGS]
+    details = finding_lines(shown)
+    if len(shown) < len(error.findings):
+        details.append(f"  and {len(error.findings) - len(shown):,} more; -v shows all")
+    complain(str(error).split("\n")[0], details)
+
+
+def _interrupted(error: KeyboardInterrupt | None) -> int:
+    complain("interrupted")
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console() -> None:
-    """Entry point of `tflite-requant` and `python -m tflite_requant`."""
+    """The command line as a program: exits the process. `start.console` calls it."""
     from absl import app
 
     app.run(run, flags_parser=parse)

@@ -9,10 +9,10 @@ from types import ModuleType
 from absl.flags import argparse_flags
 
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
+from tflite_requant.cli.terminal import PROGRAM
 from tflite_requant.errors import UsageError
 from tflite_requant.version import VERSION
 
-PROGRAM = "tflite_requant"
 HELP_WIDTH = 80
 EPILOG = """\
 commands:
@@ -63,6 +63,10 @@ class Parser(argparse_flags.ArgumentParser):
         self.command = command
         module.add_flags(self)
         common = self.add_argument_group("common")
+        common.add_argument(
+            "--max-memory", metavar="SIZE",
+            help="such as 4G: refuse models that take more; default 1G, or 16 times the file",
+        )  # fmt: skip
         common.add_argument("-q", "--quiet", action="store_true", help="only errors are printed")
         common.add_argument("-v", "--verbose", action="store_true", help="everything is told")
         common.add_argument(

@@ -6,12 +6,17 @@ import os
 import sys
 from collections.abc import Iterable
 
+from tflite_requant.report.layout import wrap
+
+PROGRAM = "tflite-requant"
+INDENT = "  "
+
 
 def tell(text: str) -> None:
     """Print the answer. A reader who has seen enough and closes the pipe does not change it."""
     try:
         if text:
-            print(text)
+            print(printable(text, sys.stdout))
         sys.stdout.flush()
     except BrokenPipeError:
         # Python would complain at exit, when it flushes what is left.
@@ -19,11 +24,29 @@ def tell(text: str) -> None:
 
 
 def complain(message: str, details: Iterable[str] = ()) -> None:
-    """A problem on stderr: each line of the message names the program, details follow as given."""
+    """A problem on stderr, in 80 columns; details follow as given.
+
+    Each line of the message names the program, and what does not fit hangs below it; indented
+    lines belong to the one above and name nothing.
+    """
+    lines: list[str] = []
     for line in message.splitlines():
-        print(f"tflite_requant: {line}", file=sys.stderr)
-    for line in details:
-        print(line, file=sys.stderr)
+        is_detail = line.startswith(" ")
+        first = 2 * INDENT if is_detail else f"{PROGRAM}: "
+        lines += wrap(line.strip(), first, 3 * INDENT if is_detail else 2 * INDENT)
+    for line in [*lines, *details]:
+        print(printable(line, sys.stderr), file=sys.stderr)
+
+
+def printable(text: str, stream) -> str:
+    """Text that the stream's encoding can say, without what would steer a terminal."""
+    clean = "".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return clean.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def shows_progress(args) -> bool:

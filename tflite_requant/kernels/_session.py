@@ -14,6 +14,8 @@ from tflite_requant.model.qparams import QArray
 
 CONTROL = ("VAR_HANDLE", "ASSIGN_VARIABLE", "READ_VARIABLE", "CALL_ONCE", "IF", "WHILE")
 
+MAX_ROUNDS = 100_000  # of a loop; one that never ends looks no different
+
 Call = Callable[[int, Iterable[np.ndarray]], "list[np.ndarray]"]
 
 
@@ -82,9 +84,11 @@ class Session:
             then, otherwise = self.called(op)
             return tuple(call(then if bool(arrays[0].reshape(-1)[0]) else otherwise, arrays[1:]))
         condition, body = self.called(op)
-        while bool(call(condition, arrays)[0].reshape(-1)[0]):
+        for _ in range(MAX_ROUNDS):
+            if not bool(call(condition, arrays)[0].reshape(-1)[0]):
+                return tuple(arrays)
             arrays = call(body, arrays)
-        return tuple(arrays)
+        raise KernelError(f"its condition still holds after {MAX_ROUNDS:,} rounds")
 
     def _read(self, subgraph: Subgraph, op: Operator, handle: int) -> np.ndarray:
         key = self._handles[handle]

@@ -23,14 +23,16 @@ KINDS = {
     "n": ("int32", "int64", "int16", "uint8", "int8", "uint32"),
     "t": ("bool",),
     "q": (*QUANTIZED, "float32"),
+    "g": (*QUANTIZED, "int32"),
 }
 # Operators whose results mean nothing without a scale.
 SCALED = frozenset(
     "CONV_2D DEPTHWISE_CONV_2D TRANSPOSE_CONV FULLY_CONNECTED BATCH_MATMUL ADD SUB MUL SOFTMAX "
     "LOGISTIC TANH HARD_SWISH LEAKY_RELU PRELU SVDF UNIDIRECTIONAL_SEQUENCE_LSTM L2_NORMALIZATION "
     "LOG_SOFTMAX MEAN SQUARED_DIFFERENCE GELU ELU EXP LOG SQRT RSQRT RELU RELU6 RELU_N1_TO_1 "
-    "RELU_0_TO_1".split()
+    "RELU_0_TO_1 QUANTIZE DEQUANTIZE".split()
 )
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # they read and write int32 by its scale
 
 
 def findings(model: Model) -> Iterator[Finding]:
@@ -100,7 +102,7 @@ def _types(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Iterator
                 yield refuse(side, position, tensor, f"one of {', '.join(kinds)}")
             elif kind == "x" and lead is not None and not _alike(tensor.dtype, lead.dtype):
                 yield refuse(side, position, tensor, f"{lead.dtype}, as {lead.label()}")
-            elif _needs_scale(op, kind, lead) and _lacks_scale(tensor):
+            elif _needs_scale(op, kind, lead) and _lacks_scale(op, tensor):
                 found = f"{side} {position}, {tensor.label()}, has no scale"
                 yield damaged(where, "operand-scale", found, f"one: it is {tensor.dtype}")
 
@@ -110,13 +112,16 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _needs_scale(op: Operator, kind: str, lead: Tensor | None) -> bool:
+    if kind == "g":
+        return True
     if kind == "w":
         return lead is not None and lead.dtype in QUANTIZED
     return kind in "xq" and op.name in SCALED
 
 
-def _lacks_scale(tensor: Tensor) -> bool:
-    return tensor.dtype in (*QUANTIZED, "int4") and tensor.qparams is None
+def _lacks_scale(op: Operator, tensor: Tensor) -> bool:
+    types = (*QUANTIZED, "int4", *(("int32",) if op.name in CONVERSIONS else ()))
+    return tensor.dtype in types and tensor.qparams is None
 
 
 def _options(where: str, op: Operator, form: Form) -> Iterator[Finding]:

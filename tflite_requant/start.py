@@ -1,0 +1,39 @@
+"""The program's first lines: what an interrupt does before anything else is there.
+
+Importing takes longer than an impatient finger, and a traceback from inside it tells nobody
+anything. Nothing is open yet, so that the process may simply end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+MESSAGE = b"tflite-requant: interrupted\n"
+
+
+def console() -> None:
+    """Entry point of `tflite-requant` and `python -m tflite_requant`."""
+    signal.signal(signal.SIGINT, _end)
+    from tflite_requant.cli.main import console as run
+
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:  # outside of what the commands themselves clean up
+        _end()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time
+
+
+def _end(*_) -> None:
+    os.write(2, MESSAGE)
+    os._exit(INTERRUPTED)
+
+
+def _terminate(*_) -> None:
+    from tflite_requant.errors import Terminated
+
+    raise Terminated
