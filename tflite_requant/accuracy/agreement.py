@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +22,7 @@ class Boxes:
 
     source: int = 0
     found: int = 0
-    matched: int = 0
-    overlap: float = 0.0
+    shares: list[float] = field(default_factory=list)  # of each matched pair
 
     def add(self, base: list[np.ndarray], other: list[np.ndarray]) -> None:
         """Count one sample: boxes (n, 4), classes (n,), scores (n,), count of each model."""
@@ -36,15 +36,20 @@ class Boxes:
             best = int(rivals.argmax()) if len(rivals) else -1
             if best >= 0 and rivals[best] >= OVERLAP:
                 free[best] = False
-                self.matched += 1
-                self.overlap += float(rivals[best])
+                self.shares.append(float(rivals[best]))
+
+    def merge(self, later: Boxes) -> None:
+        """Add what comes next."""
+        self.source += later.source
+        self.found += later.found
+        self.shares += later.shares
 
     def result(self) -> tuple[float | None, float | None]:
         """(agreement, mean overlap of matched boxes)."""
-        total = self.source + self.found
+        total, matched = self.source + self.found, len(self.shares)
         return (
-            2 * self.matched / total if total else None,
-            self.overlap / self.matched if self.matched else None,
+            2 * matched / total if total else None,
+            math.fsum(self.shares) / matched if matched else None,
         )
 
 
@@ -86,6 +91,14 @@ class Masks:
             self.common[cls] = self.common.get(cls, 0) + common
             union = int((a == cls).sum() + (b == cls).sum()) - common
             self.either[cls] = self.either.get(cls, 0) + union
+
+    def merge(self, later: Masks) -> None:
+        """Add what comes next."""
+        self.positions += later.positions
+        self.same += later.same
+        for mine, theirs in ((self.common, later.common), (self.either, later.either)):
+            for cls, count in theirs.items():
+                mine[cls] = mine.get(cls, 0) + count
 
     def result(self) -> tuple[float, float]:
         """(share of positions of the same class, mean over classes of intersection over union)."""

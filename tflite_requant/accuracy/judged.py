@@ -21,9 +21,9 @@ MAPS = ("SOFTMAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")  # what maps of
 
 
 class Judged:
-    """A model cut where it is looked at, and a way to run it on samples of the source."""
+    """A model cut where it is looked at, and (runs) a way to run it on samples of the source."""
 
-    def __init__(self, source: Model, model: Model, way: str) -> None:
+    def __init__(self, source: Model, model: Model, way: str, runs: bool = True) -> None:
         softmax = last_softmax_input(model)
         self.classifier = softmax is not None
         self.beta = softmax.beta if softmax else 1.0
@@ -32,8 +32,8 @@ class Judged:
         self.source_inputs = source.inputs
         self.way = way
         self.names = tuple(t.name for t in self.model.outputs)
-        self._bytes = self.model.to_bytes() if way != "interpreter" else b""
-        self._interpreter = Interpreter(self.model) if way == "interpreter" else None
+        self._bytes = self.model.to_bytes() if runs and way != "interpreter" else b""
+        self._interpreter = Interpreter(self.model) if runs and way == "interpreter" else None
 
     @property
     def bytes_each(self) -> int:

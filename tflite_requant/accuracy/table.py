@@ -17,7 +17,9 @@ all costs. Everything is summed sample by sample, so memory does not grow with t
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 
@@ -30,11 +32,14 @@ from tflite_requant.accuracy.outcome import (
 )
 from tflite_requant.accuracy.tally import BOXES, Tally, paired_interval
 from tflite_requant.errors import SampleError, UsageError
+from tflite_requant.flatbuffer import read
 from tflite_requant.model import Model
 from tflite_requant.runtime import litert_available
+from tflite_requant.spread import kept_by_thread, parts, spread
 
 CEILING = {"default": "optimized", "optimized": "default", "reference": "default"}
 CHUNK_BYTES = 1 << 26  # inputs and outputs that are held at once
+PART = 8  # samples that a worker runs before it answers
 
 
 def measure(
@@ -48,13 +53,15 @@ def measure(
     seed: int = 0,
     ceiling: bool = True,
     progress: bool = False,
+    executor: Executor | None = None,
 ) -> AccuracyTable:
     """Run source and results on samples of the source's inputs and compare.
 
     samples: sized and iterable: an array of the source's stored integers or real values with the
     batch dimension, or a tuple of them in graph order. labels: index of the right logit of each.
     through: "litert" with a resolver of `runtime.RESOLVERS`, or "interpreter" (ours, bit-exact).
-    seed: of the bootstrap. ceiling: also run the source under other kernels.
+    seed: of the bootstrap. ceiling: also run the source under other kernels. executor: runs the
+    samples in parts; the table is the same with any.
 
     Raises RuntimeFailure, SampleError, UsageError.
     """
@@ -65,21 +72,25 @@ def measure(
     if not len(samples):
         raise SampleError("no samples to measure on; need at least one")
     way = resolver if through == "litert" else through
-    reference = Judged(source, source, way)
+    reference = Judged(source, source, way, runs=False)
     other = CEILING.get(way, "default" if litert_available() else None) if ceiling else None
-    judged = {name: Judged(source, model, way) for name, model in results.items()}
-    noise = Judged(source, source, other) if other else None
-    every = [*judged.values(), *([noise] if noise else [])]
-    for model in every:
-        reference.check_comparable(model)
-    tallies = [Tally(reference.kinds) for _ in every]
-    right = Tally(reference.kinds)
-    for chunk in _chunks(samples, reference.bytes_each, progress):
-        base = reference.run(chunk)
-        right.add(base, base)
-        for model, tally in zip(every, tallies, strict=True):
-            tally.add(base, model.run(chunk))
-    names = [*judged, *([f"source, {other} kernels"] if noise else [])]
+    plans = [(source, way), *((model, way) for model in results.values())]
+    plans += [(source, other)] if other else []
+    for model, _ in plans:
+        reference.check_comparable(Judged(source, model, way, runs=False))
+    if executor is None:
+        bench = Bench(source, plans)
+        work = bench.tallies
+    else:
+        work = partial(_worked, [(model.to_bytes(), kernels) for model, kernels in plans])
+    totals = [Tally(reference.kinds) for _ in plans]
+    size = max(1, min(CHUNK_BYTES // reference.bytes_each, PART if executor else CHUNK_BYTES))
+    for found in _shown(spread(executor, work, (p for _, p in parts(samples, size))), samples,
+                        progress):  # fmt: skip
+        for total, part in zip(totals, found, strict=True):
+            total.merge(part)
+    right, *tallies = totals
+    names = [*results, *([f"source, {other} kernels"] if other else [])]
     rows = [
         _row(name, tally, right, reference, labels, seed)
         for name, tally in zip(names, tallies, strict=True)
@@ -89,7 +100,7 @@ def measure(
         f"LiteRT, {resolver} resolver" if through == "litert" else "our interpreter",
         reference.classifier,
         float(right.hits(labels).mean()) if reference.classifier and labels is not None else None,
-        rows.pop() if noise else None,
+        rows.pop() if other else None,
         tuple(rows),
     )
 
@@ -97,7 +108,7 @@ def measure(
 def _row(name: str, tally: Tally, right: Tally, reference: Judged, labels, seed: int) -> Accuracy:
     if not reference.classifier:
         return Accuracy(name, outputs=tuple(_outputs(tally, reference)), boxes=_boxes(tally))
-    base = (name, tally.sqnr(0), tally.divergence / tally.count, tally.same / tally.count)
+    base = (name, tally.sqnr(0), tally.divergence, tally.same / tally.count)
     if labels is None:
         return Accuracy(*base)
     new, old = tally.hits(labels), right.hits(labels)
@@ -118,22 +129,42 @@ def _boxes(tally: Tally) -> BoxAccuracy | None:
     return BoxAccuracy(agreement, iou, tally.boxes.source, tally.boxes.found)
 
 
-def _chunks(samples: Sequence, bytes_each: int, progress: bool) -> Iterator[list]:
-    size = max(1, CHUNK_BYTES // bytes_each)
-    bar = None
-    if progress and sys.stderr.isatty():
-        from tqdm import tqdm
+class Bench:
+    """The models that are measured, each ready to run; the first is what the others are held
+    against."""
 
-        bar = tqdm(total=len(samples), desc="measuring", unit="sample", leave=False)
-    chunk: list = []
-    for sample in samples:
-        chunk.append(sample)
-        if len(chunk) == size:
-            yield chunk
-            if bar is not None:
-                bar.update(len(chunk))
-            chunk = []
-    if chunk:
-        yield chunk
-    if bar is not None:
-        bar.close()
+    def __init__(self, source: Model, plans: Sequence[tuple[Model, str]]) -> None:
+        self.judged = [Judged(source, model, kernels) for model, kernels in plans]
+
+    def tallies(self, samples: list) -> list[Tally]:
+        """What each model says on these samples, against the first."""
+        first, *others = self.judged
+        base = first.run(samples)
+        found = [base, *(model.run(samples) for model in others)]
+        tallies = [Tally(first.kinds) for _ in self.judged]
+        for tally, values in zip(tallies, found, strict=True):
+            tally.add(base, values)
+        return tallies
+
+
+def _worked(plans: list[tuple[bytes, str]], samples: list) -> list[Tally]:
+    """A worker's share."""
+    return _bench(tuple(plans)).tallies(samples)
+
+
+@kept_by_thread
+def _bench(plans: tuple[tuple[bytes, str], ...]) -> Bench:
+    models = [(read(data), kernels) for data, kernels in plans]
+    return Bench(models[0][0], models)
+
+
+def _shown(found: Iterable[list[Tally]], samples: Sequence, progress: bool) -> Iterator:
+    if not (progress and sys.stderr.isatty()):
+        yield from found
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=len(samples), desc="measuring", unit="sample", leave=False) as bar:
+        for tallies in found:
+            yield tallies
+            bar.update(tallies[0].count)

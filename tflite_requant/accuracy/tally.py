@@ -25,18 +25,32 @@ class Tally:
 
     kinds: tuple[str, ...]
     count: int = 0
-    divergence: float = 0.0
+    divergences: list[float] = field(default_factory=list)
     same: int = 0
     best: list[int] = field(default_factory=list)
     boxes: Boxes = field(default_factory=Boxes)
-    signal: np.ndarray = field(init=False)
-    noise: np.ndarray = field(init=False)
-    equal: np.ndarray = field(init=False)
+    signal: list[list[float]] = field(init=False)
+    noise: list[list[float]] = field(init=False)
+    equal: list[list[float]] = field(init=False)
     masks: list[Masks] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.signal, self.noise, self.equal = (np.zeros(len(self.kinds)) for _ in range(3))
+        self.signal, self.noise, self.equal = ([[] for _ in self.kinds] for _ in range(3))
         self.masks = [Masks() for _ in self.kinds]
+
+    def merge(self, later: Tally) -> None:
+        """Add the sums of the samples that come next. Numbers of a sample are kept apart and summed
+        exactly at the end, so that it does not matter how samples were parted."""
+        self.count += later.count
+        self.same += later.same
+        self.divergences += later.divergences
+        self.best += later.best
+        self.boxes.merge(later.boxes)
+        for k in range(len(self.kinds)):
+            self.signal[k] += later.signal[k]
+            self.noise[k] += later.noise[k]
+            self.equal[k] += later.equal[k]
+            self.masks[k].merge(later.masks[k])
 
     def add(self, base: list[Values], found: list[Values]) -> None:
         """Count one chunk: the source's values and the other model's."""
@@ -52,7 +66,7 @@ class Tally:
     def _add_output(self, k: int, a: np.ndarray, b: np.ndarray) -> None:
         kind = self.kinds[k]
         if kind == INTEGERS:
-            self.equal[k] += float(np.mean(a == b))
+            self.equal[k].append(float(np.mean(a == b)))
         if kind == LABELS:
             self.masks[k].add(a, b)
         if kind == SCORES:
@@ -62,20 +76,26 @@ class Tally:
             self._add_logits(a, b)
             a, b = a - a.mean(), b - b.mean()
         if kind in (REALS, SCORES, LOGITS):
-            self.signal[k] += float((a * a).sum())
-            self.noise[k] += float(((b - a) ** 2).sum())
+            self.signal[k].append(float((a * a).sum()))
+            self.noise[k].append(float(((b - a) ** 2).sum()))
 
     def _add_logits(self, a: np.ndarray, b: np.ndarray) -> None:
         p, q = log_softmax(a), log_softmax(b)
-        self.divergence += float((np.exp(p) * (p - q)).sum())
+        self.divergences.append(float((np.exp(p) * (p - q)).sum()))
         self.same += int(a.argmax() == b.argmax())
         self.best.append(int(b.argmax()))
 
     def sqnr(self, k: int) -> float:
         """dB; inf where nothing differs."""
-        if not self.noise[k]:
+        signal, noise = math.fsum(self.signal[k]), math.fsum(self.noise[k])
+        if not noise:
             return math.inf
-        return 10 * math.log10(self.signal[k] / self.noise[k]) if self.signal[k] else -math.inf
+        return 10 * math.log10(signal / noise) if signal else -math.inf
+
+    @property
+    def divergence(self) -> float:
+        """Mean KL divergence of a sample, nats."""
+        return math.fsum(self.divergences) / self.count
 
     def output(self, k: int) -> dict[str, float]:
         """The fields of `OutputAccuracy` that apply to output k."""
@@ -85,7 +105,7 @@ class Tally:
         if kind in (SCORES, LABELS):
             found["same"], found["iou"] = self.masks[k].result()
         if kind == INTEGERS:
-            found["equal"] = float(self.equal[k] / self.count)
+            found["equal"] = math.fsum(self.equal[k]) / self.count
         return found
 
     def hits(self, labels) -> np.ndarray:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tflite_requant.cli import companions
+from tflite_requant.cli import companions, workers
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.terminal import complain, shows_progress
@@ -76,6 +76,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="some of exact-grid, scale-search, error-compensation, bias-folding, or none; "
         "default all",
     )
+    workers.add_flags(how)
     how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     build = parser.add_argument_group("for builds")
     build.add_argument(
@@ -280,7 +281,10 @@ def _statistics(args: argparse.Namespace, model, samples):
     with _naming(args.model):
         screen(model)
     given = args.calibration if samples is None else samples
-    return statistics.measure(model, given, progress=shows_progress(args), seed=args.seed)
+    with workers.executor_of(args) as executor:
+        return statistics.measure(
+            model, given, progress=shows_progress(args), seed=args.seed, executor=executor
+        )  # fmt: skip
 
 
 def _measured(source, model, samples, args) -> dict[str, float]:

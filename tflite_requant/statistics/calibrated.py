@@ -8,7 +8,9 @@ number of output positions a sample enters the covariance; means and hit rates c
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.spread import kept_by_thread, parts, spread
 from tflite_requant.statistics.disturbance import EXAMPLES
 from tflite_requant.statistics.measure import Statistics
 from tflite_requant.statistics.prior import prior_moments
@@ -27,6 +30,10 @@ from tflite_requant.statistics.taps import Window, window
 
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
 DEPTHWISE_ROWS = 256
+PART = 8  # samples that a worker runs before it answers
+# Fields of Sums that add up over samples, and those that all samples share.
+ADDED = ("mean_sum", "mean_count", "row_sum", "product_sum", "rows")
+SHARED = ("scale", "share")
 MAX_COVARIANCE = 1600  # inputs of one output channel, above which only variances are kept
 
 
@@ -41,10 +48,10 @@ class Sums:
         self.row_sum: np.ndarray | int = 0
         self.product_sum: np.ndarray | int = 0
         self.rows = 0
-        self.samples = 0
+        self.share = 1.0
 
-    def add(self, x: QArray, y_shape: tuple[int, ...]) -> None:
-        """Count one run's input [N, ...]."""
+    def add(self, x: QArray, y_shape: tuple[int, ...], sample: int) -> None:
+        """Count one run's input [N, ...]; sample: how many samples came before."""
         self.scale = x.scale
         centred = x.integers.astype(np.int32) - np.int32(x.zero_point)
         if self.op.opcode == "FULLY_CONNECTED":
@@ -54,17 +61,28 @@ class Sums:
         else:
             view = window(self.op, centred.shape, self.w_shape, y_shape)
             self._add_means(centred, view)
-            self._add_patches(centred, view)
-        self.samples += 1
+            self._add_patches(centred, view, sample)
+
+    def state(self) -> dict[str, Any]:
+        """What `merge` adds to another's sums."""
+        return {name: getattr(self, name) for name in (*ADDED, *SHARED)}
+
+    def merge(self, state: dict[str, Any]) -> None:
+        """Add what another saw of other samples."""
+        for name in ADDED:
+            setattr(self, name, getattr(self, name) + state[name])
+        if state["rows"]:
+            for name in SHARED:
+                setattr(self, name, state[name])
 
     def _add_means(self, x: np.ndarray, view: Window) -> None:
         sums = [x[:, r, c].sum(axis=(0, 1, 2), dtype=np.int64) for _, _, r, c in view.taps()]
         self.mean_sum = self.mean_sum + np.stack(sums)
         self.mean_count += x.shape[0] * view.out[0] * view.out[1]
 
-    def _add_patches(self, x: np.ndarray, view: Window) -> None:
+    def _add_patches(self, x: np.ndarray, view: Window, sample: int) -> None:
         depthwise = self.op.opcode == "DEPTHWISE_CONV_2D"
-        patches = self._patches(x, view, DEPTHWISE_ROWS if depthwise else ROWS)
+        patches = self._patches(x, view, DEPTHWISE_ROWS if depthwise else ROWS, sample)
         rows, taps, channels = patches.shape
         if depthwise:
             self._add_rows(np.ascontiguousarray(patches.transpose(2, 0, 1)), False)
@@ -78,12 +96,12 @@ class Sums:
             False,
         )
 
-    def _patches(self, x: np.ndarray, view: Window, limit: int) -> np.ndarray:
+    def _patches(self, x: np.ndarray, view: Window, limit: int, sample: int) -> np.ndarray:
         """Some outputs' inputs, float64 [rows, taps, channels], zeros beyond the border."""
         total = x.shape[0] * view.out[0] * view.out[1]
         count = min(total, limit)
         step = max(total // count, 1)
-        chosen = np.arange(count, dtype=np.int64) * total // count + (self.samples * 7) % step
+        chosen = np.arange(count, dtype=np.int64) * total // count + (sample * 7) % step
         batch, place = np.divmod(np.minimum(chosen, total - 1), view.out[0] * view.out[1])
         row, column = np.divmod(place, view.out[1])
         found = np.empty((count, view.filter[0] * view.filter[1], x.shape[3]))
@@ -99,9 +117,9 @@ class Sums:
     def _add_scattered(self, x: np.ndarray, y_shape: tuple[int, ...]) -> None:
         """TRANSPOSE_CONV: every tap meets every input, spread over the larger output."""
         channels, taps = x.shape[-1], self.w_shape[1] * self.w_shape[2]
-        share = min(1.0, x.shape[1] * x.shape[2] / (y_shape[1] * y_shape[2]))
+        self.share = min(1.0, x.shape[1] * x.shape[2] / (y_shape[1] * y_shape[2]))
         flat = x.reshape(-1, channels).astype(np.int64)
-        self.mean_sum = self.mean_sum + np.tile(flat.sum(axis=0), taps)[None] * share
+        self.mean_sum = self.mean_sum + np.tile(flat.sum(axis=0), taps)[None]
         self.mean_count += len(flat)
         self.row_sum = self.row_sum + np.tile(flat.sum(axis=0), taps)[None]
         self.product_sum = self.product_sum + np.tile((flat * flat).sum(axis=0), taps)[None]
@@ -130,7 +148,7 @@ class Sums:
         return Moments(self._mean() * self.scale, covariance * self.scale**2, self.rows)
 
     def _mean(self) -> np.ndarray:
-        mean = self.mean_sum / self.mean_count
+        mean = self.mean_sum * self.share / self.mean_count
         if self.op.opcode in ("FULLY_CONNECTED", "TRANSPOSE_CONV"):
             return mean
         if self.op.opcode == "DEPTHWISE_CONV_2D":
@@ -147,6 +165,7 @@ class Collector:
     def __init__(self, model: Model) -> None:
         self.sums: dict[tuple[int, int], Sums] = {}
         self.stored: dict[tuple[int, int], np.ndarray] = {}
+        self.sample = 0
         for subgraph, op in model.operators():
             spec = spec_of(op)
             if not is_weighted(spec):
@@ -163,7 +182,7 @@ class Collector:
         """One operator ran."""
         sums = self.sums.get((subgraph.index, op.index))
         if sums is not None:
-            sums.add(inputs[sums.x_position], outputs[0].shape)
+            sums.add(inputs[sums.x_position], outputs[0].shape, self.sample)
         for index, values in zip(op.outputs, outputs, strict=False):
             tensor = subgraph.tensors[index]
             if index >= 0 and tensor.is_quantized_activation:
@@ -172,30 +191,81 @@ class Collector:
                 key = (subgraph.index, index)
                 self.stored[key] = self.stored.get(key, np.zeros(3, np.int64)) + count
 
+    def state(self) -> tuple[dict, dict]:
+        """What `merge` adds to another's sums; picklable."""
+        return {key: sums.state() for key, sums in self.sums.items()}, self.stored
+
+    def merge(self, state: tuple[dict, dict]) -> None:
+        """Add what another saw of other samples of the same model."""
+        sums, stored = state
+        for key, each in sums.items():
+            self.sums[key].merge(each)
+        for key, count in stored.items():
+            self.stored[key] = self.stored.get(key, np.zeros(3, np.int64)) + count
+
     def hits(self) -> dict[tuple[int, int], tuple[float, float]]:
         """Shares of values at the least and at the greatest stored integer."""
         return {k: (float(n[0] / n[2]), float(n[1] / n[2])) for k, n in self.stored.items()}
 
 
 def calibrate(
-    model: Model, samples: np.ndarray | Iterable, *, progress: bool = False
+    model: Model,
+    samples: np.ndarray | Iterable,
+    *,
+    progress: bool = False,
+    executor: Executor | None = None,
 ) -> Statistics:
     """Run the samples through the model and keep moments; operators that no sample reaches keep
-    the data-free estimate. Raises SampleError where samples do not fit, or there are none."""
-    interpreter, collector = Interpreter(model), Collector(model)
-    count, examples = 0, []
-    for sample in _shown(samples, progress):
-        inputs = _inputs(model, sample)
-        interpreter.run(inputs, on_operator=collector)
-        if count < EXAMPLES:
-            examples.append(inputs)
-        count += 1
+    the data-free estimate.
+
+    executor: does the running, in parts; the sums are exact, so they are the same with any.
+    Raises SampleError where samples do not fit, or there are none.
+    """
+    collector, count, examples = Collector(model), 0, []
+    shown = _kept(_shown(samples, progress), examples)
+    if executor is None:
+        count = _run(Interpreter(model), collector, 0, shown)
+    else:
+        work = partial(_collected, model.to_bytes())
+        for seen, state in spread(executor, work, parts(shown, PART)):
+            collector.merge(state)
+            count += seen
     if not count:
         raise SampleError("no calibration samples: need at least one")
     moments = prior_moments(model)
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
     origin = f"{count} calibration samples"
-    return Statistics(moments, collector.hits(), origin, tuple(examples))
+    inputs = tuple(_inputs(model, sample) for sample in examples)
+    return Statistics(moments, collector.hits(), origin, inputs)
+
+
+def _kept(samples: Iterable, examples: list) -> Iterator:
+    """The samples; the first few are put into `examples` as they pass."""
+    for sample in samples:
+        if len(examples) < EXAMPLES:
+            examples.append(sample)
+        yield sample
+
+
+def _run(interpreter: Interpreter, collector: Collector, first: int, samples: Iterable) -> int:
+    """How many samples were run; the collector listened."""
+    count = 0
+    for count, sample in enumerate(samples, 1):
+        collector.sample = first + count - 1
+        interpreter.run(_inputs(interpreter.model, sample), on_operator=collector)
+    return count
+
+
+def _collected(model: bytes, part: tuple[int, list]) -> tuple[int, tuple]:
+    """A worker's share: (how many samples, what a collector saw)."""
+    interpreter = _interpreter(model)
+    collector = Collector(interpreter.model)
+    return _run(interpreter, collector, *part), collector.state()
+
+
+@kept_by_thread
+def _interpreter(model: bytes) -> Interpreter:
+    return Interpreter(model)
 
 
 def _shown(samples: np.ndarray | Iterable, progress: bool) -> Iterable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,11 +40,13 @@ def measure(
     *,
     progress: bool = False,
     seed: int = 0,
+    executor: Executor | None = None,
 ) -> Statistics:
     """Statistics of a model.
 
     calibration: samples; None or "prior" for the data-free estimate; "synthetic" or "synthetic:N"
-    for N images that are made up (`seed`); Statistics come back as they are.
+    for N images that are made up (`seed`); Statistics come back as they are. executor: runs the
+    samples in parts; the result is the same with any.
 
     Raises SampleError for samples that do not fit the model, UsageError for another word.
     """
@@ -55,11 +58,11 @@ def measure(
 
     if isinstance(calibration, str):
         images = _synthetic(model, calibration, seed)
-        measured = calibrate(model, images, progress=progress)
+        measured = calibrate(model, images, progress=progress, executor=executor)
         # Made-up images say nothing about how often a real value saturates.
         origin = f"no data ({len(images)} synthetic images)"
         return Statistics(measured.moments, origin=origin, examples=measured.examples)
-    return calibrate(model, calibration, progress=progress)
+    return calibrate(model, calibration, progress=progress, executor=executor)
 
 
 def _synthetic(model: Model, calibration: str, seed: int):

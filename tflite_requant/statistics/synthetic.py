@@ -87,8 +87,10 @@ def _value_noise(rng: np.random.Generator, height: int, width: int, slope: float
     cell = 1
     while cell < 2 * max(height, width):
         rows, columns = height // cell + 2, width // cell + 2
-        total += cell**slope / max(height, width) * _stretched(
-            rng.uniform(-1.0, 1.0, (rows, columns)), cell, height, width
+        total += (
+            cell**slope
+            / max(height, width)
+            * _stretched(rng.uniform(-1.0, 1.0, (rows, columns)), cell, height, width)
         )
         cell *= 2
     return total
