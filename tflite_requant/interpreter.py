@@ -287,6 +287,8 @@ def _why_unsupported(subgraph: Subgraph, op: Operator) -> str:
         if t >= 0 and subgraph.tensors[t].dtype not in NUMPY:
             return f"no kernel for {op.name} with a {subgraph.tensors[t].dtype} operand"
     scaled = [op.input(p) for p in entry.quantized] + list(op.outputs if entry.quantized else ())
+    if dtype in entry.plain and all(t < 0 or subgraph.tensors[t].qparams is None for t in scaled):
+        return ""
     for t in scaled:
         tensor = subgraph.tensors[t] if t >= 0 else None
         if tensor and tensor.dtype in kernels.QUANTIZED and tensor.qparams is None:

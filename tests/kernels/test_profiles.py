@@ -79,11 +79,11 @@ def test_every_entry_of_the_table_has_cases(compared, profile):
 @pytest.mark.parametrize("profile", RESOLVERS)
 def test_equals_litert(litert, profile, name):
     for case, results in litert(profile)[name]:
-        assert not isinstance(results, RuntimeFailure), f"{case.label}: {results}"
         interpreter = Interpreter(case.model, arithmetic=profile)
         if not verified(profile, *leading(case.model)):
             assert "not compared" in interpreter.unsupported[0].found
             continue
+        assert not isinstance(results, RuntimeFailure), f"{case.label}: {results}"
         assert interpreter.unsupported == [], case.label
         for inputs, expected in zip(case.runs, results, strict=True):
             defined = None if case.defined is None else case.defined(expected.outputs)
@@ -150,10 +150,10 @@ def _outputs(profile: str, name: str) -> list[np.ndarray]:
 def test_what_was_not_compared_is_refused_by_name(profile):
     size = (1, 3)
     spec = TensorSpec("float32", size)
-    interpreter = Interpreter(one_operator_model("SIN", [spec], [spec]), arithmetic=profile)
+    interpreter = Interpreter(one_operator_model("TANH", [spec], [spec]), arithmetic=profile)
     (finding,) = interpreter.unsupported
-    assert finding.found == f"SIN on float32 was not compared with LiteRT under {profile}"
-    with pytest.raises(UnsupportedOperatorError, match="SIN"):
+    assert finding.found == f"TANH on float32 was not compared with LiteRT under {profile}"
+    with pytest.raises(UnsupportedOperatorError, match="TANH"):
         interpreter.run([np.zeros(size, np.float32)])
 
 

@@ -99,6 +99,7 @@ LITERT_REFERENCE = (
     Arithmetic("", "FULLY_CONNECTED", default=REAL, per_tensor=(("int16xint16", WIDE_SINGLE),),
                per_axis=(("int16xint16", WIDE),)),
     Arithmetic("", "BATCH_MATMUL", default=SINGLE_PRECISION, wide="int64"),
+    Arithmetic("", "REDUCE_PROD", default=WIDE),
     Arithmetic("", "MUL", default=SINGLE_THROUGHOUT),
     Arithmetic("", "RELU", default=SINGLE_THROUGHOUT),
     Arithmetic("", "RELU6", default=SINGLE_THROUGHOUT),
@@ -145,7 +146,7 @@ LITERT_OPTIMIZED = (
         ("uint8", UP_16_ELEMENTS), ("int8", UP_16_ELEMENTS))),
     Arithmetic("", "DEQUANTIZE", own=BLOCKS_OF_8),
     *(r for r in LITERT_REFERENCE if r.operator in (
-        "BATCH_MATMUL", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
+        "BATCH_MATMUL", "REDUCE_PROD", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
         "PRELU", "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")),
 )  # fmt: skip
 
@@ -195,8 +196,8 @@ TFLM = (
 # functions with constants of their own.
 RESCALING = (
     "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "ADD",
-    "SUB", "MUL", "SQUARED_DIFFERENCE", "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1",
-    "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ABS", "QUANTIZE", "SVDF",
+    "SUB", "MUL", "SQUARED_DIFFERENCE", "MEAN", "SUM", "REDUCE_PROD", "RELU", "RELU6",
+    "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ABS", "QUANTIZE", "SVDF",
     "UNIDIRECTIONAL_SEQUENCE_LSTM", "EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER",
     "GREATER_EQUAL",
 )  # fmt: skip

@@ -36,10 +36,33 @@ BUILTIN = (
     (("int64",), "CONCATENATION EXPAND_DIMS PACK RESHAPE SHAPE SLICE SQUEEZE"),
     (("bool",), "EXPAND_DIMS LOGICAL_AND LOGICAL_NOT LOGICAL_OR RESHAPE SELECT SELECT_V2 SLICE "
                 "SQUEEZE WHERE"),
+    (QUANTIZED, "DIV"),
+    (("int8", "int16"), "FLOOR_DIV FLOOR_MOD"),
+    (("int64",), "FLOOR_MOD MEAN REDUCE_MAX REDUCE_MIN SUM"),
+    (("int32",), "ABS MEAN REDUCE_MAX REDUCE_MIN SUM"),
+    (("float16",), "ADD FLOOR MAXIMUM MINIMUM MUL NEG"),
+    (("int64",), "ADD MAXIMUM MINIMUM MUL SUB"),
+    (("float16", "int32", "int64"), "EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL NOT_EQUAL"),
+    (("uint32",), "MUL"),
+    ((*QUANTIZED, "int32", "uint32"), "BITWISE_XOR RIGHT_SHIFT"),
+    ((*QUANTIZED, *REAL, "int32", "int64", "uint32"), "BITCAST"),
+    ((*REAL, "int32"), "ADD_N POW SIGN UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN "
+                       "UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM"),
+    (REAL, "ATAN2 FAKE_QUANT"),
+    (("int32", "int64"), "BROADCAST_ARGS NEG"),
+    ((*REAL, "int32", "int64"), "BUCKETIZE REDUCE_PROD ZEROS_LIKE"),
+    ((*EIGHT_BIT, *REAL, "int32", "int64"), "SCATTER_ND SPARSE_TO_DENSE WHERE"),
+    (("bool",), "ARG_MAX ARG_MIN REDUCE_ALL REDUCE_ANY SCATTER_ND"),
+    ((*QUANTIZED, *REAL, "int32", "int64", "bool", "float16", "uint32"), "DYNAMIC_UPDATE_SLICE"),
+    ((*QUANTIZED, *REAL, "int32", "int64", "bool", "int4"), "EMBEDDING_LOOKUP"),
+    ((*QUANTIZED, *REAL, "int32", "int64"), "MATRIX_DIAG MATRIX_SET_DIAG UNIQUE"),
+    (("uint8", "int16", *REAL, "int32", "int64"), "REVERSE_SEQUENCE"),
+    (("int32", "uint32", "float16", "bool"), "RESIZE_NEAREST_NEIGHBOR"),
+    (("int4",), "DEQUANTIZE"),
 )  # fmt: skip
 
-# XNNPACK also takes float32 nodes, and computes roots in another way.
-BUILTIN_ONLY = ((REAL, "BATCH_MATMUL RSQRT SQRT"),)
+# XNNPACK also takes float32 nodes, and computes functions in another way.
+BUILTIN_ONLY = ((REAL, "BATCH_MATMUL COS EXP LOG RSQRT SIN SQRT"),)
 
 
 def _types_of(*tables) -> dict[str, frozenset[str]]:

@@ -35,6 +35,7 @@ DOUBLE: dict[str, Callable[..., float]] = {
     "sinf": math.sin,
     "cosf": math.cos,
     "powf": _power,
+    "atan2f": math.atan2,
 }
 
 
@@ -63,9 +64,18 @@ def c_function(name: str, values: np.ndarray) -> np.ndarray:
 
 def c_power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
     """powf of two float32 arrays, broadcast against each other."""
-    base, exponent = np.broadcast_arrays(np.float32(base), np.float32(exponent))
-    function = _library("powf", 2) or DOUBLE["powf"]
-    pairs = zip(base.reshape(-1).tolist(), exponent.reshape(-1).tolist(), strict=True)
+    return _of_pairs("powf", base, exponent)
+
+
+def c_angle(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """atan2f of two float32 arrays, broadcast against each other."""
+    return _of_pairs("atan2f", y, x)
+
+
+def _of_pairs(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = np.broadcast_arrays(np.float32(first), np.float32(second))
+    function = _library(name, 2) or DOUBLE[name]
+    pairs = zip(first.reshape(-1).tolist(), second.reshape(-1).tolist(), strict=True)
     with np.errstate(over="ignore"):
         found = np.array([function(a, b) for a, b in pairs], np.float64)
-        return found.astype(np.float32).reshape(base.shape)
+        return found.astype(np.float32).reshape(first.shape)

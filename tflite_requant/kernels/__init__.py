@@ -35,6 +35,7 @@ class Entry:
     position:  which operand leads, that is, decides about the arithmetic.
     quantized: operands that need a scale where they hold quantized integers; if there are any, so
                do the outputs.
+    plain:     quantized types that may also come without scales, as plain integers.
     function:  the module's function that is the kernel.
     custom:    whether it is a custom operator, known by its custom code.
     """
@@ -43,6 +44,7 @@ class Entry:
     dtypes: tuple[str, ...]
     position: int = 0
     quantized: tuple[int, ...] = ()
+    plain: tuple[str, ...] = ()
     function: str = "stages"
     custom: bool = False
 
@@ -51,7 +53,7 @@ KERNELS: dict[str, Entry] = {
     "CONV_2D": Entry("conv_2d", (*QUANTIZED, *REAL), quantized=(0, 1)),
     "DEPTHWISE_CONV_2D": Entry("depthwise_conv_2d", (*QUANTIZED, *REAL), quantized=(0, 1)),
     "FULLY_CONNECTED": Entry("fully_connected", (*QUANTIZED, *REAL), quantized=(0, 1)),
-    "ADD": Entry("add", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
+    "ADD": Entry("add", (*NUMBERS, "float16"), quantized=(0, 1), plain=("int16",)),
     "SUB": Entry("sub", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
     "AVERAGE_POOL_2D": Entry("average_pool_2d", (*QUANTIZED, *REAL), quantized=(0,)),
     "MAX_POOL_2D": Entry("max_pool_2d", (*QUANTIZED, *REAL), quantized=(0,)),
@@ -67,7 +69,7 @@ KERNELS: dict[str, Entry] = {
     "PADV2": Entry("padv2", ALL_BUT_WORDS),
     "QUANTIZE": Entry("quantize", (*QUANTIZED, *REAL, "int32"), quantized=(0,)),
     "DEQUANTIZE": Entry("dequantize", (*QUANTIZED, "float16", "int4"), quantized=(0,)),
-    "MUL": Entry("mul", (*QUANTIZED, *REAL, *WHOLE), quantized=(0, 1)),
+    "MUL": Entry("mul", (*NUMBERS, "float16", "uint32"), quantized=(0, 1), plain=("int16",)),
     "HARD_SWISH": Entry("hard_swish", (*EIGHT_BIT, *REAL), quantized=(0,)),
     "RESIZE_BILINEAR": Entry("resize_bilinear", (*QUANTIZED, *REAL)),
     "RESIZE_NEAREST_NEIGHBOR": Entry(
@@ -99,7 +101,7 @@ KERNELS: dict[str, Entry] = {
     "REDUCE_MIN": Entry("reduction", (*NUMBERS, "bool"), function="reduce_min"),
     "REDUCE_ANY": Entry("reduction", ("bool",), function="reduce_any"),
     "REDUCE_ALL": Entry("reduction", ("bool",), function="reduce_all"),
-    "SUM": Entry("sum", (*EIGHT_BIT, *REAL, *WHOLE), quantized=(0,)),
+    "SUM": Entry("sum", (*EIGHT_BIT, *REAL, *WHOLE, "bool"), quantized=(0,)),
     "MAXIMUM": Entry("pairwise", (*NUMBERS, "float16"), function="maximum"),
     "MINIMUM": Entry("pairwise", (*NUMBERS, "float16"), function="minimum"),
     "EQUAL": Entry("comparison", ALL_BUT_WORDS, function="equal"),
@@ -124,7 +126,7 @@ KERNELS: dict[str, Entry] = {
     "NEG": Entry("elementwise", ("int8", "int16", *REAL, *WHOLE, "float16"), function="negative"),
     "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),
     "LOG": Entry("elementwise", ("int8", "int16", *REAL), function="logarithm", quantized=(0,)),
-    "GELU": Entry("elementwise", EIGHT_BIT, function="gelu", quantized=(0,)),
+    "GELU": Entry("elementwise", QUANTIZED, function="gelu", quantized=(0,)),
     "ELU": Entry("elementwise", ("int8", *REAL), function="elu", quantized=(0,)),
     "SQRT": Entry("elementwise", ("int8", "int16", *REAL), function="square_root", quantized=(0,)),
     "RSQRT": Entry(
@@ -139,7 +141,7 @@ KERNELS: dict[str, Entry] = {
     "COS": Entry("float_unary", REAL, function="cos"),
     "LOGICAL_NOT": Entry("float_unary", ("bool",), function="logical_not"),
     "ZEROS_LIKE": Entry("float_unary", (*REAL, *WHOLE), function="zeros_like"),
-    "DIV": Entry("binary", (*REAL, "int32"), function="divide"),
+    "DIV": Entry("division", (*QUANTIZED, *REAL, "int32"), quantized=(0, 1)),
     "FLOOR_DIV": Entry("binary", (*REAL, "int32", "int8", "int16"), function="floor_divide"),
     "FLOOR_MOD": Entry("binary", (*REAL, *WHOLE, "int8", "int16"), function="floor_modulo"),
     "POW": Entry("binary", (*REAL, "int32"), function="power"),
@@ -158,6 +160,35 @@ KERNELS: dict[str, Entry] = {
     "ONE_HOT": Entry("indexing", WHOLE, function="one_hot"),
     "WHERE": Entry("indexing", (*EIGHT_BIT, *REAL, *WHOLE, "bool", "uint32"), function="where"),
     "CUMSUM": Entry("indexing", (*REAL, *WHOLE), function="cumulative_sum"),
+    "ATAN2": Entry("binary", REAL, function="angle"),
+    "REDUCE_PROD": Entry("product", (*QUANTIZED, *REAL, *WHOLE, "bool")),
+    "BITWISE_XOR": Entry("bits", (*QUANTIZED, "int32", "uint32"), function="xor"),
+    "RIGHT_SHIFT": Entry("bits", (*QUANTIZED, "int32", "uint32"), function="right_shift"),
+    "BITCAST": Entry("bits", ANY, function="bitcast"),
+    "SCATTER_ND": Entry(
+        "scatter", (*EIGHT_BIT, *REAL, *WHOLE, "bool"), position=1, function="scatter_nd"
+    ),
+    "SPARSE_TO_DENSE": Entry(
+        "scatter", (*EIGHT_BIT, *REAL, *WHOLE), position=2, function="sparse_to_dense"
+    ),
+    "DYNAMIC_UPDATE_SLICE": Entry("scatter", ANY, function="dynamic_update_slice"),
+    "EMBEDDING_LOOKUP": Entry("embedding_lookup", (*ANY, "int4"), position=1),
+    "UNSORTED_SEGMENT_SUM": Entry("segment", (*REAL, "int32"), function="total"),
+    "UNSORTED_SEGMENT_PROD": Entry("segment", (*REAL, "int32"), function="product"),
+    "UNSORTED_SEGMENT_MAX": Entry("segment", (*REAL, "int32"), function="largest"),
+    "UNSORTED_SEGMENT_MIN": Entry("segment", (*REAL, "int32"), function="least"),
+    "REVERSE_SEQUENCE": Entry(
+        "arrangement", ("uint8", "int16", *REAL, *WHOLE), function="reverse_sequence"
+    ),
+    "MATRIX_DIAG": Entry("arrangement", (*NUMBERS, "uint32"), function="matrix_diag"),
+    "MATRIX_SET_DIAG": Entry("arrangement", (*NUMBERS, "uint32"), function="matrix_set_diag"),
+    "UNIQUE": Entry("arrangement", NUMBERS, function="unique"),
+    "BROADCAST_ARGS": Entry("arrangement", WHOLE, function="broadcast_args"),
+    "BUCKETIZE": Entry("arrangement", (*REAL, *WHOLE), function="bucketize"),
+    "ADD_N": Entry("arrangement", (*REAL, "int32"), function="add_n"),
+    "L2_POOL_2D": Entry("real_windows", REAL, function="l2_pool"),
+    "LOCAL_RESPONSE_NORMALIZATION": Entry("real_windows", REAL, function="response_normalization"),
+    "FAKE_QUANT": Entry("real_windows", REAL, function="fake_quant"),
     "TFLite_Detection_PostProcess": Entry("detection_postprocess", ("uint8", *REAL), custom=True),
 }
 

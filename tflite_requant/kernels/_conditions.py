@@ -44,6 +44,29 @@ def _symmetric_weights(op: Operator, inputs: Tensors) -> str:
     return ""
 
 
+def _scale_of_words(op: Operator, inputs: Tensors) -> str:
+    if inputs[0].dtype == "int32" and inputs[0].qparams is None:
+        return f"{inputs[0].label()} has no scale"
+    return ""
+
+
+def _no_product_of_uint8(op: Operator, inputs: Tensors) -> str:
+    if inputs[0].dtype == "uint8" and inputs[0].qparams is not None:
+        return "LiteRT has no REDUCE_PROD of quantized uint8"
+    return ""
+
+
+def _alike(op: Operator, inputs: Tensors) -> str:
+    return "" if inputs[0].shape == inputs[1].shape else f"{op.name} does not broadcast in LiteRT"
+
+
+def _centred_table(op: Operator, inputs: Tensors) -> str:
+    table = inputs[1]
+    if table.qparams is not None and any(table.qparams.zero_points):
+        return f"the zero point of {table.label()} is not 0: LiteRT refuses"
+    return ""
+
+
 def _scaled(op: Operator, inputs: Tensors) -> str:
     """Comparisons of quantized operands read their scales."""
     scaled = ("uint8", "int8", "int16") if op.name == "NOT_EQUAL" else ("uint8", "int8")
@@ -58,5 +81,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "DEPTHWISE_CONV_2D": (_one_scale_in_uint8,),
     "TRANSPOSE_CONV": (_width_of_bias, _one_scale_in_uint8),
     "FULLY_CONNECTED": (_width_of_bias, _one_scale_in_uint8),
+    "QUANTIZE": (_scale_of_words,),
+    "REDUCE_PROD": (_no_product_of_uint8,),
+    "ATAN2": (_alike,),
+    "EMBEDDING_LOOKUP": (_centred_table,),
     **dict.fromkeys(COMPARISONS, (_scaled,)),
 }

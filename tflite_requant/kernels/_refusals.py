@@ -14,6 +14,7 @@ import numpy as np
 from tflite_requant.catalog.signatures import fits, signatures_of
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
+from tflite_requant.kernels import KERNELS
 from tflite_requant.kernels._conditions import condition
 from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
@@ -78,7 +79,7 @@ def _unlike(
         signatures = tuple(s.replace("uint8", "int8") for s in signatures)
         taken = ["int8" if t == "uint8" else t for t in taken]
         made = ["int8" if t == "uint8" else t for t in made]
-    position = WEIGHTED.get(op.name, 0)
+    position = KERNELS[op.name].position if op.name in KERNELS else 0
     leading = taken[position] if position < len(taken) else None
     absent = not profile.startswith(LITERT)
     if not signatures or any(fits(s, leading or "", taken, made, absent) for s in signatures):

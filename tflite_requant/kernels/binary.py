@@ -1,4 +1,4 @@
-"""DIV, FLOOR_DIV, FLOOR_MOD, POW and SQUARED_DIFFERENCE, LOGICAL_AND, LOGICAL_OR."""
+"""FLOOR_DIV, FLOOR_MOD, POW, ATAN2, SQUARED_DIFFERENCE, LOGICAL_AND, LOGICAL_OR."""
 
 from __future__ import annotations
 
@@ -7,33 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.fixedpoint.c_functions import c_power
+from tflite_requant.fixedpoint.c_functions import c_angle, c_power
 from tflite_requant.fixedpoint.power_of_two import SHIFTS
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
-from tflite_requant.fixedpoint.rounding import divide_truncated
-from tflite_requant.kernels import _activation
 from tflite_requant.kernels._accumulate import centred32
-from tflite_requant.kernels._addition import integer_bounds
 from tflite_requant.kernels._rescale import rescale
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray, Stage
-
-
-def divide(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    first, second = _plain(operands)
-    if first.dtype.kind == "f":
-        with np.errstate(all="ignore"):
-            yield "output", _activation.clamp_real(first / second, attributes)
-        return
-    _no_zero(second)
-    quotient = divide_truncated(first, second)
-    yield "output", np.clip(quotient, *integer_bounds(first.dtype, attributes)).astype(first.dtype)
+from tflite_requant.kernels.division import need_no_zero
 
 
 def floor_divide(
     operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> Iterator[Stage]:
     first, second = _plain(operands)
-    _no_zero(second)
+    need_no_zero(second)
     if first.dtype.kind == "f":
         quotient = np.floor(first.astype(np.float64) / second.astype(np.float64))
         yield "output", quotient.astype(first.dtype)
@@ -46,7 +33,7 @@ def floor_modulo(
 ) -> Iterator[Stage]:
     first, second = _plain(operands)
     if first.dtype.kind != "f":
-        _no_zero(second)
+        need_no_zero(second)
     with np.errstate(all="ignore"):
         rest = np.fmod(first, second)
     opposite = (rest != 0) & ((rest < 0) != (second < 0))
@@ -106,10 +93,9 @@ def power(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) ->
     yield "output", real.astype(first.dtype)
 
 
+def angle(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    yield "output", c_angle(*_plain(operands))
+
+
 def _plain(operands: Operands) -> tuple[np.ndarray, np.ndarray]:
     return operands.inputs[0].integers, operands.inputs[1].integers
-
-
-def _no_zero(divisor: np.ndarray) -> None:
-    if not divisor.all():
-        raise KernelError("division by 0: LiteRT refuses")

@@ -26,6 +26,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     if data.dtype.kind == "f":
         yield "output", float_sum(data.integers, axes, keep)
         return
+    if data.dtype == np.bool_:
+        yield "output", np.asarray(data.integers.any(axis=axes, keepdims=keep))
+        return
     if data.dtype.itemsize > 1:
         total = data.integers.astype(np.int64).sum(axis=axes, keepdims=keep)
         yield "output", np.asarray(total).astype(data.dtype)

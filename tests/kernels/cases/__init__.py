@@ -15,6 +15,7 @@ from .activation import GROUPS as ACTIVATION
 from .convert import GROUPS as CONVERT
 from .detection import GROUPS as DETECTION
 from .elementwise import GROUPS as ELEMENTWISE
+from .further import GROUPS as FURTHER
 from .logic import GROUPS as LOGIC
 from .make import Case, Group
 from .movement import GROUPS as MOVEMENT
@@ -43,6 +44,7 @@ GROUPS: tuple[Group, ...] = (
     *REAL,
     *RECURRENT,
     *DETECTION,
+    *FURTHER,
 )
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
