@@ -11,6 +11,7 @@ from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import round_half_away
 from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Tensor
+from tflite_requant.model.qparams import QArray
 
 
 def feeds_of(model: Model, inputs) -> dict[int, np.ndarray]:
@@ -69,3 +70,11 @@ def stored_values(tensor: Tensor, values) -> np.ndarray:
         return np.clip(rounded, low, high).astype(wanted)
     allowed = f"{wanted} integers or float real values" if tensor.qparams else f"{wanted}"
     raise SampleError(f"{tensor.label()}: array of {array.dtype}, needs {allowed}")
+
+
+def moved(array: np.ndarray, old: Tensor, new: Tensor) -> np.ndarray:
+    """A source input as another model's input stores it: the same real value on the new grid."""
+    stored = stored_values(old, array)
+    if old.type == new.type or old.qparams is None:
+        return stored_values(new, stored)
+    return stored_values(new, QArray(stored, old.qparams).real())

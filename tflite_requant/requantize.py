@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,14 +21,17 @@ from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, padding, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
-from tflite_requant.rewrite import Rewriter, SubgraphRewrite
+from tflite_requant.planning.units import NO_FACTORS
+from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rules.weighted import Corrections
-from tflite_requant.schemes import Scheme, load_scheme
+from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
+from tflite_requant.search import Factors, Found, Search
 from tflite_requant.validation import require_filled
 from tflite_requant.version import VERSION
 
 MIN_RUNTIME = "min_runtime_version"
 CLAMPS = ("fused", "exact")
+SEARCH_SAMPLES = 32  # images that are made up for a search without samples
 CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding")
 
 
@@ -44,6 +48,8 @@ class Options:
     allow_padv2:  how many PADV2 operators ("any" for all) may be inserted before convolutions, for
                   zero points to be folded through their padding; see `planning.padding`.
     correction:   which of CORRECTIONS are on.
+    search:       run the model on samples again and again, and keep the activation scales under
+                  which its outputs are closest to the source's.
     seed:         of everything random (synthetic calibration).
     """
 
@@ -53,6 +59,7 @@ class Options:
     clamps: str = "fused"
     allow_padv2: int | str = 0
     correction: tuple[str, ...] = CORRECTIONS
+    search: bool = False
     seed: int = 0
     progress: bool = field(default=False, compare=False)
 
@@ -114,11 +121,16 @@ def screen(model: Model) -> None:
 
 
 def make_plans(
-    model: Model, scheme: Scheme, options: Options, known: statistics.Statistics | None = None
+    model: Model,
+    scheme: Scheme,
+    options: Options,
+    rank: padding.Rank | None = None,
+    factors: Factors = NO_FACTORS,
 ) -> dict[int, Plan]:
     """A plan for every subgraph that is not run by another one.
 
-    known: has the examples that decide where explicit padding is worth most.
+
+    rank: where explicit padding is worth most; factors: of the main subgraph's free scales.
     Raises RefusedError with every error of every subgraph.
     """
     called = called_subgraphs(model)
@@ -134,7 +146,8 @@ def make_plans(
             fold=not options.strict_meaning,
             named=_named(model, s.index),
             allow_padv2=left,
-            rank=_rank(model, known) if known and s.index == 0 else None,
+            rank=rank if s.index == 0 else None,
+            factors=factors if s.index == 0 else NO_FACTORS,
         )
         if left != padding.ANY:
             left -= plans[s.index].frames
@@ -144,10 +157,6 @@ def make_plans(
             f"cannot be put on scheme {scheme.name}: {_count(errors)}", tuple(errors)
         )
     return plans
-
-
-def _rank(model: Model, known: statistics.Statistics) -> padding.Rank:
-    return lambda grids: statistics.disturbance(model, grids, known.examples)
 
 
 def _named(model: Model, subgraph: int) -> frozenset[int]:
@@ -178,23 +187,11 @@ def requantize(
     options = options or Options()
     screen(model)
     require_filled(model)
-    plans = make_plans(model, scheme, options)
+    make_plans(model, scheme, options)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
-    if options.allow_padv2:
-        plans = make_plans(model, scheme, options, known)
-    edit = Edit(model)
-    done: dict[int, SubgraphRewrite] = {}
-    for index, one in plans.items():
-        moments = {op: m for (s, op), m in known.moments.items() if s == index}
-        rewriter = Rewriter(
-            edit, one, scheme, moments, options.corrections(), options.clamps == "exact"
-        )
-        done[index] = rewriter.run()
-    changed = edit.is_changed
-    new = model
-    if changed:
-        _remember(edit, model, scheme, options, plans)
-        new = edit.commit()
+    draft = _Draft(model, scheme, options, known)
+    found = _searched(draft) if options.search else None
+    new = draft.make(found.factors if found else NO_FACTORS)
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
@@ -202,7 +199,80 @@ def requantize(
             f"cannot be put on scheme {scheme.name}: the result would have {_count(list(broken))}",
             broken,
         )
-    return Result(new, _report(model, new, scheme, options, plans, done, judged, known, changed))
+    return Result(new, draft.report(new, judged, found))
+
+
+class _Draft:
+    """The latest plans of a model, and what was done by them."""
+
+    def __init__(self, model: Model, scheme: Scheme, options: Options, known) -> None:
+        self.model, self.scheme, self.options, self.known = model, scheme, options, known
+        self.plans: dict[int, Plan] = {}
+        self.done: dict[int, SubgraphRewrite] = {}
+        self.changed = False
+        self._disturbance: dict | None = None
+        self._memories: dict[int, Memory] | None = {} if options.search else None
+
+    def make(self, factors: Factors) -> Model:
+        """The model under these factors of free scales."""
+        return self._made(self._plans(factors))
+
+    def plan_main(self, factors: Factors) -> tuple[Plan, Callable[[], Model]]:
+        """The main subgraph's plan, and what makes the model of it."""
+        plans = self._plans(factors)
+        return plans[0], lambda: self._made(plans)
+
+    def _plans(self, factors: Factors) -> dict[int, Plan]:
+        rank = self._ranked if self.options.allow_padv2 else None
+        return make_plans(self.model, self.scheme, self.options, rank, factors)
+
+    def _ranked(self, grids):
+        """Where padding is worth most, asked once: it takes running the model."""
+        if self._disturbance is None:
+            examples = self.known.examples
+            self._disturbance = statistics.disturbance(self.model, grids, examples)
+        return self._disturbance
+
+    def _made(self, plans: dict[int, Plan]) -> Model:
+        self.plans = plans
+        edit = Edit(self.model)
+        self.done = {index: self._rewriter(edit, index, one).run() for index, one in plans.items()}
+        self.changed = edit.is_changed
+        if not self.changed:
+            return self.model
+        _remember(edit, self.model, self.scheme, self.options, plans)
+        return edit.commit()
+
+    def _rewriter(self, edit: Edit, index: int, one: Plan) -> Rewriter:
+        moments = {op: m for (s, op), m in self.known.moments.items() if s == index}
+        memory = None
+        if self._memories is not None:
+            memory = self._memories.setdefault(index, Memory())
+        return Rewriter(
+            edit, one, self.scheme, moments, self.options.corrections(),
+            self.options.clamps == "exact", memory,
+        )  # fmt: skip
+
+    def report(self, new: Model, judged: list[Finding], found: Found | None) -> Report:
+        return _report(
+            self.model, new, self.scheme, self.options, self.plans, self.done, judged,
+            self.known, self.changed, found,
+        )  # fmt: skip
+
+
+def _searched(draft: _Draft) -> Found:
+    """The factors that the search ends with; samples are made up where none are at hand."""
+    model, options = draft.model, draft.options
+    samples = draft.known.samples
+    if not samples:
+        samples = tuple(statistics.SyntheticImages(model, SEARCH_SAMPLES, options.seed))
+    scheme = draft.scheme
+    follows = scheme.weights.scale == POWER_OF_TWO or scheme.activations.scale == RATIO
+    return Search(
+        model, samples, draft.plan_main,
+        snaps=follows and not options.strict_meaning,
+        progress=options.progress,
+    ).run()  # fmt: skip
 
 
 def _remember(
@@ -250,7 +320,7 @@ def _relabelled(subgraph: int, plan: Plan) -> list[dict]:
     return entries
 
 
-def _report(model, new, scheme, options, plans, done, judged, known, changed) -> Report:
+def _report(model, new, scheme, options, plans, done, judged, known, changed, found) -> Report:
     findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
     findings += [f for d in done.values() for f in d.findings]
     findings += judged
@@ -263,7 +333,7 @@ def _report(model, new, scheme, options, plans, done, judged, known, changed) ->
         scheme=scheme.name,
         summary=scheme.summary,
         arithmetic=scheme.arithmetic,
-        data=known.origin,
+        data=known.origin + (_search_line(found) if found else ""),
         changed=changed,
         operators=operators,
         tensors=tuple(o for p in plans.values() for o in tensor_outcomes(p)),
@@ -275,6 +345,11 @@ def _report(model, new, scheme, options, plans, done, judged, known, changed) ->
         result_bytes=len(result_bytes),
         corrections=options.correction,
     )
+
+
+def _search_line(found: Found) -> str:
+    gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
+    return f"; {len(found.factors)} scales searched, {gain:.2f} dB less noise on its samples"
 
 
 def _unknown_fields(model: Model) -> Finding:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tflite_requant.catalog import OpSpec, spec_of, version_of
 from tflite_requant.correction.moments import Moments
+from tflite_requant.correction.rounding import Compensator
 from tflite_requant.errors import Finding
 from tflite_requant.model import (
     Edit,
@@ -49,13 +50,25 @@ class SubgraphRewrite:
     findings: list[Finding] = field(default_factory=list)
 
 
+@dataclass
+class Memory:
+    """What rewriting the same subgraph under similar plans need not do twice.
+
+    weighted: by operator and the grids around it; compensators: by operator.
+    """
+
+    weighted: dict[tuple, Rewritten] = field(default_factory=dict)
+    compensators: dict[int, Compensator] = field(default_factory=dict)
+
+
 class Rewriter:
     """Applies one plan to one subgraph edit."""
 
     def __init__(
         self, edit: Edit, plan: Plan, scheme: Scheme, moments: dict[int, Moments],
-        corrections: Corrections, explicit_clamps: bool,
+        corrections: Corrections, explicit_clamps: bool, memory: Memory | None = None,
     ) -> None:  # fmt: skip
+        self.memory = memory
         self.whole, self.plan, self.scheme, self.moments = edit, plan, scheme, moments
         self.edit: SubgraphEdit = edit.subgraphs[plan.subgraph.index]
         self.source: Subgraph = plan.subgraph
@@ -169,10 +182,8 @@ class Rewriter:
             scheme.bias.dtype == "int64" or op.opcode == "DEPTHWISE_CONV_2D"
         )
         bias_dtype = "int64" if wide else "int32"
-        new = weighted.rewrite(
-            operands, weights.dtype, scheme, self.moments.get(op.index), self.corrections,
-            bias_dtype=bias_dtype, needs_bias=not spec.inputs[positions["bias"]].optional,
-        )  # fmt: skip
+        needs_bias = not spec.inputs[positions["bias"]].optional
+        new = self._rewritten(op, operands, weights.dtype, scheme, bias_dtype, needs_bias)
         self.done.weighted[op.index] = new
         self._put(op, positions["weights"], w_index, new.weights, scheme.weights.dtype)
         if new.bias is not None:
@@ -180,6 +191,27 @@ class Rewriter:
         if new_input.dtype == "int16" and op.opcode != "DEPTHWISE_CONV_2D":
             self._bias_type(op, bias_dtype)
         self._judge(op, new)
+
+    def _rewritten(
+        self, op: Operator, operands: WeightedOperands, dtype: str, scheme: Scheme,
+        bias_dtype: str, needs_bias: bool,
+    ) -> Rewritten:  # fmt: skip
+        moments = self.moments.get(op.index)
+        key = (op.index, operands.surroundings)
+        compensator = None
+        if self.memory is not None:
+            if key in self.memory.weighted:
+                return self.memory.weighted[key]
+            if moments is not None:
+                known = self.memory.compensators
+                compensator = known.setdefault(op.index, Compensator(moments))
+        new = weighted.rewrite(
+            operands, dtype, scheme, moments, self.corrections,
+            bias_dtype=bias_dtype, needs_bias=needs_bias, compensator=compensator,
+        )  # fmt: skip
+        if self.memory is not None:
+            self.memory.weighted[key] = new
+        return new
 
     def _put(self, op: Operator, position: int, index: int, new: QArray, dtype: str) -> None:
         old, kind = self.source.tensors[index], TensorType(dtype, new.qparams)

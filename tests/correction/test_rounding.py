@@ -38,19 +38,17 @@ def test_rounding_against_integers(numerator, denominator):
         assert found == (exact if numerator >= 0 else -exact)
 
 
-@pytest.mark.parametrize(("k", "groups"), [(1, 1), (2, 1), (9, 4), (24, 1), (65, 2)])
-def test_the_factor_squares_to_the_inverse(k, groups):
+@pytest.mark.parametrize(("k", "groups"), [(1, 1), (2, 1), (9, 4), (24, 1), (65, 2), (150, 1)])
+def test_the_factor_squares_to_the_matrix(k, groups):
     h = correlated(k, k, groups).covariance + np.eye(k) * 0.01
-    u = rounding._inverse_factor(h)
-    assert (np.tril(u, -1) == 0).all()
-    assert (np.diagonal(u, axis1=1, axis2=2) > 0).all()
-    product = u.transpose(0, 2, 1) @ u @ h
-    condition = max(np.linalg.cond(m) for m in h)
-    assert np.abs(product - np.eye(k)).max() <= 4 * k * condition * np.finfo(float).eps
+    v = rounding._upper_factor(h)
+    assert (np.tril(v, -1) == 0).all()
+    assert (np.diagonal(v, axis1=1, axis2=2) > 0).all()
+    assert np.abs(v @ v.transpose(0, 2, 1) - h).max() <= 2.0**-40 * k * np.abs(h).max()
 
 
 def test_the_factor_of_a_singular_matrix_is_finite():
-    assert np.isfinite(rounding._inverse_factor(np.ones((1, 3, 3)) + 1e-12 * np.eye(3))).all()
+    assert np.isfinite(rounding._upper_factor(np.ones((1, 3, 3)) + 1e-12 * np.eye(3))).all()
 
 
 class TestNearest:
@@ -97,6 +95,38 @@ class TestCompensator:
             ratio.append(errors[0] / errors[1])
         assert np.mean(ratio) < 0.8
         assert max(ratio) < 1
+
+    @pytest.mark.parametrize(("k", "groups"), [(24, 1), (100, 1), (9, 16)])
+    def test_sweeps_only_ever_lower_what_they_look_at(self, k, groups):
+        """From rounding to nearest, sweep by sweep."""
+        h = rounding._shrunken(correlated(k, 5, groups))
+        believed = Moments(np.zeros((groups, k)), h)
+        real = np.random.default_rng(5).normal(size=(16, k))
+        scale, group = np.full(16, 0.3), believed.group_of(16)
+        found = rounding.nearest(real, scale, -127, 127).astype(float)
+        costs = [output_error(real - found * 0.3, believed)]
+        while rounding._sweep(found, real, scale, -127, 127, h, group):
+            costs.append(output_error(real - found * 0.3, believed))
+            assert (costs[-1] <= costs[-2] * (1 + 1e-6)).all()
+        assert 1 < len(costs) < 50
+        assert costs[-1].sum() < 0.9 * costs[0].sum()
+
+    def test_one_factor_for_all_rows_or_one_for_each(self):
+        """Both ways of rounding give the same integers where all factors are the same."""
+        moments = correlated(70, 8)
+        apart = Moments(np.repeat(moments.mean, 3, 0), np.repeat(moments.covariance, 3, 0), 10**5)
+        # Groups keep their inputs in order: let the strongest inputs come first for both.
+        order = np.argsort(-moments.covariance[0].diagonal(), kind="stable")
+        moments, apart = (
+            Moments(m.mean[:, order], m.covariance[:, order][:, :, order], m.rows)
+            for m in (moments, apart)
+        )
+        real, scale = np.random.default_rng(8).normal(size=(3, 70)), np.full(3, 0.25)
+        found = [
+            rounding.Compensator(m).round(real, scale, -127, 127, np.arange(3) * (m.groups > 1))
+            for m in (moments, apart)
+        ]
+        assert (found[0] == found[1]).all()
 
     def test_integers_stay_in_range(self):
         moments = correlated(12, 3)

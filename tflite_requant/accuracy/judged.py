@@ -10,7 +10,7 @@ import numpy as np
 from tflite_requant.accuracy.tally import BOXES, INTEGERS, LABELS, LOGITS, REALS, SCORES, Values
 from tflite_requant.errors import UsageError
 from tflite_requant.extract import PASSES_THROUGH, cut_at, last_softmax_input
-from tflite_requant.feeds import stored_values
+from tflite_requant.feeds import moved
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model, QArray, Tensor
 from tflite_requant.runtime import litert_run
@@ -76,14 +76,6 @@ class Judged:
         if tensor.qparams is None and array.dtype.kind in "iub":
             return array
         return QArray(array, tensor.qparams).real() * self.beta
-
-
-def moved(array: np.ndarray, old: Tensor, new: Tensor) -> np.ndarray:
-    """A source input as another model's input stores it: the same real value on the new grid."""
-    stored = stored_values(old, array)
-    if old.type == new.type or old.qparams is None:
-        return stored_values(new, stored)
-    return stored_values(new, QArray(stored, old.qparams).real())
 
 
 def _at_outputs(model: Model) -> Model:

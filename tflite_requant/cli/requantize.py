@@ -77,6 +77,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "default all",
     )
     workers.add_flags(how)
+    how.add_argument(
+        "--search", action="store_true",
+        help="run the model again and again, and keep the activation scales under which its "
+        "outputs stay closest to the source's; takes minutes",
+    )  # fmt: skip
     how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     build = parser.add_argument_group("for builds")
     build.add_argument(
@@ -203,6 +208,7 @@ def _options(args: argparse.Namespace):
         clamps=args.clamps,
         allow_padv2=args.allow_padv2,
         correction=correction,
+        search=args.search,
         seed=args.seed,
         progress=shows_progress(args),
     )

@@ -10,7 +10,6 @@ from os import PathLike
 import numpy as np
 
 from tflite_requant import files
-from tflite_requant.accuracy.judged import moved
 from tflite_requant.compare.litert import LiteRT, runtime_of
 from tflite_requant.compare.matching import (
     Pair,
@@ -22,7 +21,7 @@ from tflite_requant.compare.matching import (
 from tflite_requant.compare.outcome import Comparison
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError
-from tflite_requant.feeds import stored_values
+from tflite_requant.feeds import moved, stored_values
 from tflite_requant.interpreter import Interpreter, Results
 from tflite_requant.model import Model
 from tflite_requant.samples import array_samples, load_samples

@@ -1,13 +1,16 @@
 """Real weights to integers on a given grid: to nearest, or with compensated errors.
 
-Error compensation (optimal brain surgeon, in the Cholesky form known as GPTQ, arXiv 2210.17323):
-weights are rounded one input after the other; the error of each is undone, as far as the inputs'
-covariance C permits, by the weights not rounded yet. With H = C + damping and U the upper Cholesky
-factor of H^-1:
+Error compensation (optimal brain surgeon; in Cholesky form known as GPTQ, arXiv 2210.17323, which
+equals Babai's nearest plane): weights are rounded one input after the other; the error of each is
+undone, as far as the inputs' covariance C permits, by the weights not rounded yet. With errors
+e = w - s q, H = C + damping = V V^T and V upper triangular,
 
-    q_k = clip(round(w_k / s)),   e = (w_k - s q_k) / U_kk,   w_j -= e U_kj  for j > k.
+    e^T H e = sum_k (V_kk e_k + sum_{j<k} V_jk e_j)^2,
+    q_k = clip(round((w_k + sum_{j<k} e_j V_jk / V_kk) / s)).
 
-Everything here is elementwise in a fixed order, so that the result is the same on every CPU.
+Then sweeps over the inputs change one weight at a time where that lowers e^T H e.
+
+Everything here is elementwise in a fixed order, or a product that is the same on every CPU.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from functools import cached_property
 import numpy as np
 
 from tflite_requant.correction.moments import Moments
+from tflite_requant.correction.products import BLOCK, product
 
 DAMPING = 0.05
+SWEEPS = 3
 
 
 def round_half_away(values: np.ndarray) -> np.ndarray:
@@ -34,8 +39,8 @@ def nearest(real: np.ndarray, scale: np.ndarray, low: int, high: int) -> np.ndar
 class Compensator:
     """Error-compensating rounding under one operator's moments; the factorization is done once."""
 
-    def __init__(self, moments: Moments) -> None:
-        self.moments = moments
+    def __init__(self, moments: Moments, sweeps: int = SWEEPS) -> None:
+        self.moments, self.sweeps = moments, sweeps
 
     @property
     def knows(self) -> bool:
@@ -43,12 +48,14 @@ class Compensator:
         return self.moments.covariance.ndim == 3
 
     @cached_property
-    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """(order of the inputs [K], upper factors [G, K, K] in that order)."""
-        covariance = _shrunken(self.moments)
-        k = covariance.shape[-1]
-        order = _order(covariance) if self.moments.groups == 1 else np.arange(k)
-        return order, _inverse_factor(covariance[:, order][:, :, order])
+    def _factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(order of the inputs [K], H [G, K, K] and V / V_kk [G, K, K] in that order)."""
+        h = _shrunken(self.moments)
+        k = h.shape[-1]
+        order = _order(h) if self.moments.groups == 1 else np.arange(k)
+        h = h[:, order][:, :, order]
+        v = _upper_factor(h)
+        return order, h, v / np.einsum("gkk->gk", v)[:, None, :]
 
     def round(
         self, real: np.ndarray, scale: np.ndarray, low: int, high: int, group: np.ndarray
@@ -57,18 +64,65 @@ class Compensator:
         per row) -> int64 [O, K]. Rounds to nearest where nothing is known."""
         if not self.knows:
             return nearest(real, scale, low, high)
-        order, factors = self._factors
-        work = real[:, order].copy()
-        rounded = np.zeros(work.shape, np.int64)
-        for k in range(work.shape[1]):
-            q = np.clip(round_half_away(work[:, k] / scale), low, high)
-            rounded[:, k] = q
-            u = factors[:, k, :] if len(factors) == 1 else factors[group, k, :]
-            error = (work[:, k] - q * scale) / u[:, k]
-            work[:, k + 1 :] -= error[:, None] * u[:, k + 1 :]
-        restored = np.empty_like(rounded)
+        order, h, v = self._factors
+        ordered = real[:, order]
+        if len(v) == 1:
+            rounded = _nearest_plane(ordered, scale, low, high, v[0])
+        else:
+            rounded = _nearest_planes(ordered, scale, low, high, v, group)
+        for _ in range(self.sweeps):
+            if not _sweep(rounded, ordered, scale, low, high, h, group):
+                break
+        restored = np.empty(rounded.shape, np.int64)
         restored[:, order] = rounded
         return restored
+
+
+def _nearest_plane(real, scale, low: int, high: int, v: np.ndarray) -> np.ndarray:
+    """All rows under one factor V [K, K]; what a block of inputs leaves goes on as one product."""
+    target, rounded = real.copy(), np.zeros(real.shape)
+    for first in range(0, real.shape[1], BLOCK):
+        last = min(first + BLOCK, real.shape[1])
+        error = np.zeros((len(real), last - first))
+        for k in range(first, last):
+            rounded[:, k] = np.clip(round_half_away(target[:, k] / scale), low, high)
+            error[:, k - first] = real[:, k] - rounded[:, k] * scale
+            left = v[k, k + 1 : last]
+            target[:, k + 1 : last] += error[:, k - first, None] * left
+        target[:, last:] += product(error, v[first:last, last:])
+    return rounded
+
+
+def _nearest_planes(real, scale, low: int, high: int, v: np.ndarray, group) -> np.ndarray:
+    """Each row under a factor of its own, v[group]."""
+    target, rounded = real.copy(), np.zeros(real.shape)
+    for k in range(real.shape[1]):
+        rounded[:, k] = np.clip(round_half_away(target[:, k] / scale), low, high)
+        error = real[:, k] - rounded[:, k] * scale
+        target[:, k + 1 :] += error[:, None] * v[group, k, k + 1 :]
+    return rounded
+
+
+def _sweep(rounded, real, scale, low: int, high: int, h: np.ndarray, group) -> bool:
+    """Move each weight to where e^T H e is least with the others as they are, in place; whether any
+    moved."""
+    error, moved = real - rounded * scale[:, None], False
+    if len(h) == 1:
+        slope = product(error, h[0])
+    else:
+        slope = np.zeros_like(error)
+        for j in range(error.shape[1]):
+            slope += error[:, j, None] * h[group, j]
+    for k in range(error.shape[1]):
+        own = h[0, k, k] if len(h) == 1 else h[group, k, k]
+        new = np.clip(rounded[:, k] + round_half_away(slope[:, k] / (own * scale)), low, high)
+        rows = np.flatnonzero(new != rounded[:, k])
+        if rows.size:
+            step = (new[rows] - rounded[rows, k]) * scale[rows]
+            slope[rows] -= step[:, None] * (h[0, k] if len(h) == 1 else h[group[rows], k])
+            rounded[rows, k] = new[rows]
+            moved = True
+    return moved
 
 
 def _shrunken(moments: Moments) -> np.ndarray:
@@ -88,38 +142,28 @@ def _order(covariance: np.ndarray) -> np.ndarray:
     return np.argsort(-covariance[0].diagonal(), kind="stable")
 
 
-def _inverse_factor(h: np.ndarray) -> np.ndarray:
-    """Upper U with U^T U = H^-1, for a stack of positive definite H: float64 [G, K, K].
+def _upper_factor(h: np.ndarray) -> np.ndarray:
+    """Upper V with V V^T = H, for a stack of positive definite H: float64 [G, K, K].
 
-    H = R^T R with R upper, taken from the last index backwards (J L L^T J with J the exchange),
-    gives U = (R')^-1 directly; both steps are column operations of elementwise products.
+    The lower factor of H with rows and columns reversed, reversed back.
     """
     flipped = h[:, ::-1, ::-1].copy()
-    lower = _cholesky(flipped)
-    inverse = _invert_lower(lower)
-    return inverse[:, ::-1, ::-1]
+    return _cholesky(flipped)[:, ::-1, ::-1]
 
 
 def _cholesky(a: np.ndarray) -> np.ndarray:
-    """Lower L with L L^T = A, right-looking; A is overwritten."""
+    """Lower L with L L^T = A, right-looking, block by block; A is overwritten."""
     k = a.shape[-1]
     lower = np.zeros_like(a)
-    for j in range(k):
-        pivot = np.sqrt(np.maximum(a[:, j, j], np.finfo(np.float64).tiny))
-        column = a[:, j:, j] / pivot[:, None]
-        lower[:, j:, j] = column
-        tail = column[:, 1:]
-        a[:, j + 1 :, j + 1 :] -= tail[:, :, None] * tail[:, None, :]
+    for first in range(0, k, BLOCK):
+        last = min(first + BLOCK, k)
+        for j in range(first, last):
+            pivot = np.sqrt(np.maximum(a[:, j, j], np.finfo(np.float64).tiny))
+            column = a[:, j:, j] / pivot[:, None]
+            lower[:, j:, j] = column
+            tail = column[:, 1:]
+            a[:, j + 1 :, j + 1 : last] -= tail[:, :, None] * tail[:, None, : last - j - 1]
+        for matrix, panel in zip(a, lower[:, last:, first:last], strict=True):
+            if last < k:
+                matrix[last:, last:] -= product(panel, panel.T)
     return lower
-
-
-def _invert_lower(lower: np.ndarray) -> np.ndarray:
-    """L^-1 by forward substitution, one row of L at a time over all right-hand sides."""
-    k = lower.shape[-1]
-    inverse = np.zeros_like(lower)
-    inverse[:, np.arange(k), np.arange(k)] = 1.0
-    for j in range(k):
-        inverse[:, j, : j + 1] /= lower[:, j, j][:, None]
-        factor = lower[:, j + 1 :, j]
-        inverse[:, j + 1 :, : j + 1] -= factor[:, :, None] * inverse[:, j, None, : j + 1]
-    return inverse

@@ -70,20 +70,22 @@ def fit(
     compensate: bool = True,
     search: bool = True,
     exact_grid: bool = True,
+    compensator: rounding.Compensator | None = None,
 ) -> Fit:
     """Weights on the new grid.
 
     floor: least scale of each row, float64 [O] (what the bias needs to fit its width). `compensate`
     switches error-compensating rounding, `search` the search for a scale below the one that
-    covers the largest weight, `exact_grid` the keeping of rows that fit as they are.
+    covers the largest weight, `exact_grid` the keeping of rows that fit as they are. compensator:
+    one for these moments, where it is at hand.
     """  # fmt: skip
     if not source.centred.any():
         return _all_zero(source, grid, floor)
     if grid.zero_point is None:
         return _fit_asymmetric(source, grid, moments, floor)
-    if grid.per_axis:
-        return _fit_rows(source, grid, moments, floor, compensate, search, exact_grid)
-    return _fit_tensor(source, grid, moments, floor, compensate, search, exact_grid)
+    compensator = compensator or rounding.Compensator(moments)
+    fit_them = _fit_rows if grid.per_axis else _fit_tensor
+    return fit_them(source, grid, compensator, floor, compensate, search, exact_grid)
 
 
 def _legal_scale(scale: np.ndarray, grid: Grid) -> np.ndarray:
@@ -124,7 +126,8 @@ def _f32(scale: np.ndarray) -> np.ndarray:
     return scale.astype(np.float32).astype(np.float64)
 
 
-def _fit_rows(source, grid, moments, floor, compensate, search, exact_grid) -> Fit:
+def _fit_rows(source, grid, compensator, floor, compensate, search, exact_grid) -> Fit:
+    moments = compensator.moments
     low, high = _limits(grid)
     real = source.real()
     dead = ~source.centred.any(axis=1)
@@ -134,7 +137,7 @@ def _fit_rows(source, grid, moments, floor, compensate, search, exact_grid) -> F
     todo = np.flatnonzero(~exact & ~dead)
     if todo.size:
         group = moments.group_of(len(real))[todo]
-        choose = _Chooser(real[todo], moments, group, low, high, compensate)
+        choose = _Chooser(real[todo], compensator, group, low, high, compensate)
         base = _cover(real[todo], low, high)
         for candidate in _row_candidates(base, grid, search):
             choose.consider(_usable(candidate, floor[todo], grid))
@@ -159,13 +162,13 @@ class _Chooser:
     """
 
     def __init__(
-        self, real, moments: Moments, group, low: int, high: int, compensate: bool
+        self, real, compensator: rounding.Compensator, group, low: int, high: int, compensate: bool
     ) -> None:
         self.real, self.low, self.high, self.group = real, low, high, group
-        self.known = _rows_of(moments, group)
-        self.compensator = rounding.Compensator(moments)
-        self.compensate = compensate and self.compensator.knows
-        self.judged_compensated = self.compensate and moments.groups > 1
+        self.known = _rows_of(compensator.moments, group)
+        self.compensator = compensator
+        self.compensate = compensate and compensator.knows
+        self.judged_compensated = self.compensate and compensator.moments.groups > 1
         self.best = np.full(len(real), np.inf)
         self.scale = np.ones(len(real))
         self.integers = np.zeros(real.shape, np.int64)
@@ -214,7 +217,8 @@ def _row_candidates(base: np.ndarray, grid: Grid, search: bool) -> Iterable[np.n
     return [base * fraction for fraction in (ROW_FRACTIONS if search else (1.0,))]
 
 
-def _fit_tensor(source, grid, moments, floor, compensate, search, exact_grid) -> Fit:
+def _fit_tensor(source, grid, compensator, floor, compensate, search, exact_grid) -> Fit:
+    moments = compensator.moments
     low, high = _limits(grid)
     real, channels = source.real(), len(source.scale)
     least = float(floor[source.centred.any(axis=1)].max(initial=0.0))
@@ -230,7 +234,7 @@ def _fit_tensor(source, grid, moments, floor, compensate, search, exact_grid) ->
             source.centred + grid.zero_point, source.scale, grid.zero_point, np.ones(channels, bool)
         )
     group = moments.group_of(channels)
-    choose = _Chooser(real, moments, group, low, high, compensate)
+    choose = _Chooser(real, compensator, group, low, high, compensate)
     covers = _cover(real[source.centred.any(axis=1)], low, high)
     for candidate in _tensor_candidates(covers, source, grid, search):
         scale = _usable(np.array([candidate]), np.array([least]), grid)

@@ -50,11 +50,13 @@ class Restored:
     """The activation to fuse, and on which sides the old clamp is not kept.
 
     low_lost, high_lost: real distance by which the new output may leave the old interval; 0: kept.
+    is_activation: whether a bound that is lost is one of `BOUNDS`, not just the end of a range.
     """
 
     activation: str
     low_lost: float = 0.0
     high_lost: float = 0.0
+    is_activation: bool = False
 
     @property
     def kept(self) -> bool:
@@ -78,19 +80,22 @@ def restore(
     low, high = (bound * gain for bound in interval(source, activation))
     slack = max(source.qparams.scale * gain, new.qparams.scale) * (0.5 + 1e-6)
     safe = {activation, "NONE"} if gain == 1 else {"NONE"}
+    least, greatest = interval(new, "NONE")  # what saturation cuts, no activation gives back
     options = dict.fromkeys((activation, "NONE", *choices)) if choices else {activation: None}
     best: Restored | None = None
     for choice in options:
         if choices and choice not in choices:
             continue
         new_low, new_high = interval(new, choice)
-        if choice not in safe and (new_low > low + slack or new_high < high - slack):
+        if choice not in safe and (
+            new_low > max(low, least) + slack or new_high < min(high, greatest) - slack
+        ):
             continue
-        lost = Restored(
-            choice,
-            _beyond(low - new_low, slack),
-            _beyond(new_high - high, slack),
+        below, above = _beyond(low - new_low, slack), _beyond(new_high - high, slack)
+        known = bool(below and _is_bound(low / gain, source)) or bool(
+            above and _is_bound(high / gain, source)
         )
+        lost = Restored(choice, below, above, known)
         if best is None or lost.low_lost + lost.high_lost < best.low_lost + best.high_lost:
             best = lost
     return best or Restored(activation)
@@ -98,3 +103,8 @@ def restore(
 
 def _beyond(excess: float, slack: float) -> float:
     return excess if excess > slack else 0.0
+
+
+def _is_bound(value: float, grid: TensorType) -> bool:
+    bounds = {b for pair in BOUNDS.values() for b in pair if math.isfinite(b)}
+    return any(abs(value - b) <= grid.qparams.scale for b in bounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,16 +14,23 @@ from tflite_requant.planning.context import Context, Node
 from tflite_requant.planning.domains import Domain
 from tflite_requant.planning.groups import Groups
 from tflite_requant.planning.nodes import Nodes
+from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.schemes import MIXED, POWER_OF_TWO, RATIO, ActivationLaw
 
 
 class Grids:
-    """Types by node. offsets, gains: where stored reals are not the true ones; see `Plan`."""
+    """Types by node. offsets, gains: where stored reals are not the true ones; see `Plan`.
 
-    def __init__(self, context: Context, nodes: Nodes) -> None:
-        self.context, self.nodes = context, nodes
+    factors: what to multiply free scales by, beside the rule; units: which scales are free.
+    """
+
+    def __init__(
+        self, context: Context, nodes: Nodes, factors: Mapping[Unit, float] = NO_FACTORS
+    ) -> None:
+        self.context, self.nodes, self.factors = context, nodes, factors
         self.offsets: dict[int, float] = {}
         self.gains: dict[int, float] = {}
+        self.units: list[Unit] = []
         self.findings: list[Finding] = []
         self._types = self._all()
 
@@ -50,9 +58,10 @@ class Grids:
                 law = root[1].law
                 if law is not None:
                     law = law.of(dtypes.get(root, law.dtype))
-                if kind == "scheme" and classes.find(root) not in anchored:
+                relabels = kind == "scheme" and classes.find(root) not in anchored
+                if relabels:
                     law = replace(law, scale="any")
-                types[root] = self._type_of(members, root[1], law, by_tensor)
+                types[root] = self._type_of(members, root[1], law, by_tensor, relabels)
             if kind == "scheme":
                 self._relabel(sets, classes, anchored, types)
                 self._unite_mantissas(sets, types)
@@ -129,15 +138,30 @@ class Grids:
             if name in anchored:
                 continue
             scales = [types[root].qparams.scale for root in roots]
-            for root, (scale, gain) in zip(roots, gauge.relabelled(scales), strict=True):
+            own = [self._unit("power", members[root]) for root in roots]
+            whole = self._unit("any", [node for root in roots for node in members[root]])
+            if len(own) == 1 or not any(t in self.offsets for t in whole.tensors):
+                self.units += [whole, *(own if len(own) > 1 else ())]
+            for root, unit, (scale, gain) in zip(roots, own, gauge.relabelled(scales), strict=True):
+                gain /= self.factors.get(whole, 1.0)
+                scale *= self.factors.get(unit, 1.0)
                 types[root] = gauge.written(types[root], scale)
                 for tensor, _ in members[root]:
                     self.gains[tensor] = gain
                     if tensor in self.offsets:
                         self.offsets[tensor] *= gain
 
+    @staticmethod
+    def _unit(kind: str, members: list[Node]) -> Unit:
+        return Unit(kind, tuple(sorted({tensor for tensor, _ in members})))
+
     def _type_of(
-        self, members: list[Node], domain: Domain, law: ActivationLaw | None, by_tensor: dict
+        self,
+        members: list[Node],
+        domain: Domain,
+        law: ActivationLaw | None,
+        by_tensor: dict,
+        relabels: bool,
     ) -> TensorType:
         # What adopts a grid has no say in it.
         decisive = [m for m in members if m not in self.nodes.adopted]
@@ -153,7 +177,7 @@ class Grids:
                 near = grid.shifted(by_tensor.get(tensor.index, tensor.type), domain.law.dtype)
                 if near is not None:
                     return near
-        folded = self._folded(tensors, domain, law)
+        folded = self._folded(tensors, domain, law, relabels)
         if folded is not None:
             return folded
         intervals = [self.context.interval(t) for t in tensors]
@@ -168,10 +192,17 @@ class Grids:
                 )
             )  # fmt: skip
             return lead.type
-        return grid.fit(lead.type, law, low, high)
+        if domain.kind != "scheme" or relabels or not isinstance(law.zero_point, int):
+            return grid.fit(lead.type, law, low, high)
+        unit = self._unit("power" if law.scale == POWER_OF_TWO else "any", members)
+        plain = grid.fit(lead.type, law, low, high)
+        if plain != grid.fit(lead.type, law, 2 * low, 2 * high):
+            self.units.append(unit)
+        factor = self.factors.get(unit, 1.0)
+        return grid.fit(lead.type, law, factor * low, factor * high)
 
     def _folded(
-        self, tensors: list[Tensor], domain: Domain, law: ActivationLaw
+        self, tensors: list[Tensor], domain: Domain, law: ActivationLaw, relabels: bool
     ) -> TensorType | None:
         """The source's own grid with the zero point that the law asks for, if it may be folded."""
         lead = tensors[0]
@@ -194,6 +225,10 @@ class Grids:
         ):  # fmt: skip
             return None
         scale = near.qparams.scale
+        if not relabels:
+            unit = Unit("any", tuple(sorted(indices)))
+            self.units.append(unit)
+            scale = QParams.of(scale * self.factors.get(unit, 1.0), 0).scale
         offset = scale * (near.qparams.zero_point - law.zero_point)
         self.offsets.update(dict.fromkeys(sorted(indices), offset))
         return TensorType(law.dtype, QParams((scale,), (law.zero_point,)))

@@ -6,6 +6,7 @@ plan says so at that port, and a QUANTIZE operator will be put there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tflite_requant.catalog import OpSpec
@@ -16,6 +17,7 @@ from tflite_requant.planning.context import Context, Port
 from tflite_requant.planning.domains import Domain, assign
 from tflite_requant.planning.grids import Grids
 from tflite_requant.planning.nodes import Nodes
+from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.schemes import Scheme
 
 
@@ -32,6 +34,7 @@ class Plan:
     lost_clamps: operator -> the clamp that could not be restored.
     padded:      operator -> what a PADV2 puts around its input, for it to read no padding.
     domains:     operator -> the law it follows.
+    units:       scales that could as well be others.
     """
 
     subgraph: Subgraph
@@ -45,6 +48,7 @@ class Plan:
     lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
     padded: dict[int, padding.Frame] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
@@ -68,10 +72,11 @@ def plan(
     named: frozenset[int] = frozenset(),
     allow_padv2: int | str = 0,
     rank: padding.Rank | None = None,
+    factors: Mapping[Unit, float] = NO_FACTORS,
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
     of the tensors that signatures have `named`; `allow_padv2` of them (or "any") may need a PADV2
-    for it, by `rank` where not all may.
+    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
@@ -81,16 +86,16 @@ def plan(
         return made
     context = Context(subgraph, scheme, domains, keep_io, fold, named)
     nodes = Nodes(context)
-    grids = Grids(context, nodes)
+    grids = Grids(context, nodes, factors)
     if allow_padv2:
         context = _padded(context, nodes, grids, allow_padv2, rank)
-        grids = Grids(context, nodes)
+        grids = Grids(context, nodes, factors)
         made.padded = {
             op: padding.frame(subgraph, subgraph.operators[op]) for op in sorted(context.padded)
         }
         made.findings += _padding_findings(made, scheme)
     made.findings += [*nodes.findings, *grids.findings]
-    made.offsets, made.gains = grids.offsets, grids.gains
+    made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
     _place(made, context, nodes, grids)
     for op, spec, ports in nodes.ported:
         _restore_clamps(made, op, spec, ports)

@@ -21,7 +21,7 @@ import numpy as np
 
 from tflite_requant.correction import folding, weights
 from tflite_requant.correction.moments import Moments, unknown
-from tflite_requant.correction.rounding import round_half_away
+from tflite_requant.correction.rounding import Compensator, round_half_away
 from tflite_requant.model import QArray, QParams, TensorType
 from tflite_requant.rules import limits
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, WeightLaw
@@ -63,6 +63,14 @@ class WeightedOperands:
     output_offset: float = 0.0
     input_gain: float = 1.0
     output_gain: float = 1.0
+
+    @property
+    def surroundings(self) -> tuple:
+        """All that a plan decides about the operator."""
+        return (
+            self.new_input, self.new_output, self.input_offset, self.output_offset,
+            self.input_gain, self.output_gain,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,9 +150,10 @@ def rewrite(
     *,
     bias_dtype: str,
     needs_bias: bool = False,
+    compensator: Compensator | None = None,
 ) -> Rewritten:
     """New weights and bias. dtype: the source weights' stored type; needs_bias: a missing bias is
-    written as zeros."""  # fmt: skip
+    written as zeros; compensator: one for these moments, where it is at hand."""  # fmt: skip
     axis, law = operands.axis, scheme.weights
     source = source_weights(operands.weights, axis)
     bias, broken = real_bias(operands, source)
@@ -153,7 +162,6 @@ def rewrite(
     ratio = operands.output_gain / operands.input_gain
     source = weights.Weights(source.centred, source.scale * ratio)
     bias = bias * operands.output_gain
-    moments = moments.times(operands.input_gain)
     steps = limits.steps_of(operands.new_input, operands.new_output)
     reach = np.abs(bias) + abs(operands.output_offset)
     reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
@@ -173,11 +181,11 @@ def rewrite(
         if corrections.exact_grid and kept:
             fit = _kept(operands.weights, source, axis)
         else:
-            fit = _fit(source, scheme, moments, floor, corrections, unit)
+            fit = _fit(source, scheme, moments, floor, corrections, unit, compensator)
         real, centred = fit.real(), fit.integers - fit.zero_point
         moved = np.zeros(len(bias))
         if corrections.fold:
-            moved = folding.moved(source.real(), real, moments)
+            moved = folding.moved(source.real(), real, moments) * operands.input_gain
         bias_scale = steps.unit * fit.scale
         shift = operands.output_offset - operands.input_offset * _row_sums(real)
         wanted = limits.cut(
@@ -222,6 +230,7 @@ def _fit(
     floor: np.ndarray,
     corrections: Corrections,
     unit: float | None,
+    compensator: Compensator | None,
 ) -> weights.Fit:
     """Weights on the scheme's grid; unit: scales are this times powers of two."""
     law = scheme.weights
@@ -235,6 +244,7 @@ def _fit(
         "compensate": corrections.compensate,
         "search": corrections.search,
         "exact_grid": corrections.exact_grid,
+        "compensator": compensator,
     }
     if unit is None:
         return weights.fit(source, grid, moments, floor, **how)

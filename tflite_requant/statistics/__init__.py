@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tflite_requant.statistics.disturbance import disturbance
 from tflite_requant.statistics.measure import Statistics, is_data_free, measure
+from tflite_requant.statistics.synthetic import SyntheticImages
 
-__all__ = ["Statistics", "disturbance", "is_data_free", "measure"]
+__all__ = ["Statistics", "SyntheticImages", "disturbance", "is_data_free", "measure"]

@@ -30,6 +30,7 @@ from tflite_requant.statistics.taps import Window, window
 
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
 DEPTHWISE_ROWS = 256
+KEPT = 48  # samples that are kept for what has to run the model again
 PART = 8  # samples that a worker runs before it answers
 # Fields of Sums that add up over samples, and those that all samples share.
 ADDED = ("mean_sum", "mean_count", "row_sum", "product_sum", "rows")
@@ -221,8 +222,8 @@ def calibrate(
     executor: does the running, in parts; the sums are exact, so they are the same with any.
     Raises SampleError where samples do not fit, or there are none.
     """
-    collector, count, examples = Collector(model), 0, []
-    shown = _kept(_shown(samples, progress), examples)
+    collector, count, examples, some = Collector(model), 0, [], Kept()
+    shown = _kept(_shown(samples, progress), examples, some)
     if executor is None:
         count = _run(Interpreter(model), collector, 0, shown)
     else:
@@ -236,15 +237,38 @@ def calibrate(
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
     origin = f"{count} calibration samples"
     inputs = tuple(_inputs(model, sample) for sample in examples)
-    return Statistics(moments, collector.hits(), origin, inputs)
+    return Statistics(moments, collector.hits(), origin, inputs, some.chosen(model))
 
 
-def _kept(samples: Iterable, examples: list) -> Iterator:
-    """The samples; the first few are put into `examples` as they pass."""
+def _kept(samples: Iterable, examples: list, some: Kept) -> Iterator:
+    """The samples; the first few are put into `examples` as they pass, more of them into `some`."""
     for sample in samples:
         if len(examples) < EXAMPLES:
             examples.append(sample)
+        some.add(sample)
         yield sample
+
+
+class Kept:
+    """Evenly spaced samples of a stream whose length nobody knows: every n-th, n doubling."""
+
+    def __init__(self, count: int = KEPT) -> None:
+        self.count, self.step, self.seen = count, 1, 0
+        self.held: list = []
+
+    def add(self, sample: Any) -> None:
+        if self.seen % self.step == 0:
+            self.held.append(sample)
+            if len(self.held) >= 2 * self.count:
+                self.held, self.step = self.held[::2], 2 * self.step
+        self.seen += 1
+
+    def chosen(self, model: Model) -> tuple[list, ...]:
+        """At most `count` of those held, as lists of arrays in graph order."""
+        n = min(self.count, len(self.held))
+        inputs = [_inputs(model, self.held[i * len(self.held) // n]) for i in range(n)]
+        names = [t.name for t in model.inputs]
+        return tuple([i[n] for n in names] if isinstance(i, dict) else i for i in inputs)
 
 
 def _run(interpreter: Interpreter, collector: Collector, first: int, samples: Iterable) -> int:

@@ -18,12 +18,14 @@ from tflite_requant.statistics.prior import prior_moments
 class Statistics:
     """moments: (subgraph, operator) -> Moments; hits: (subgraph, tensor) -> shares of values at the
     least and greatest stored integer; origin: one line that says where they come from; examples: a
-    few of the inputs, for what has to be tried out."""
+    few of the inputs, for what has to be tried out; samples: more of them, evenly spaced, for what
+    has to run the model again and again."""
 
     moments: dict[tuple[int, int], Moments]
     hits: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     origin: str = ""
     examples: tuple = field(default=(), repr=False)
+    samples: tuple = field(default=(), repr=False)
 
 
 PRIOR, SYNTHETIC = "prior", "synthetic"
@@ -61,7 +63,9 @@ def measure(
         measured = calibrate(model, images, progress=progress, executor=executor)
         # Made-up images say nothing about how often a real value saturates.
         origin = f"no data ({len(images)} synthetic images)"
-        return Statistics(measured.moments, origin=origin, examples=measured.examples)
+        return Statistics(
+            measured.moments, origin=origin, examples=measured.examples, samples=measured.samples
+        )
     return calibrate(model, calibration, progress=progress, executor=executor)
 
 

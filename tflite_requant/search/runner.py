@@ -1,0 +1,101 @@
+"""Runs many variants of one model on the same samples; parts that did not change run once.
+
+Programs are kept by what they compute. The values at one frontier, the *checkpoint*, are kept for
+every sample: a variant that is the same up to there goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflite_requant import engine
+from tflite_requant.feeds import moved
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.model import Model
+from tflite_requant.search.segments import Segment, segments
+
+PROFILE = "litert-reference"
+SPARE = 8  # programs kept beside those of one model: variants come back
+
+Values = dict[int, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """A model in parts, ready to run."""
+
+    model: Model
+    parts: list[Segment]
+
+    def common(self, other: Variant | None) -> int:
+        """How many parts from the first on are the same."""
+        keys = [p.key for p in other.parts] if other else []
+        count = 0
+        for part, key in zip(self.parts, keys, strict=False):
+            if part.key != key:
+                break
+            count += 1
+        return count
+
+
+class Runner:
+    """samples: arrays (or tuples of them) that the source's inputs take."""
+
+    def __init__(self, source: Model, samples: Sequence, wanted: tuple[int, ...]) -> None:
+        self.source, self.samples, self.wanted = source, list(samples), wanted
+        self._programs: OrderedDict[bytes, engine.Program | Interpreter] = OrderedDict()
+        self._variant: Variant | None = None  # the checkpoint lies in it, after _done parts
+        self._done = 0
+        self._values: list[Values] = []
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def variant(self, model: Model) -> Variant:
+        return Variant(model, segments(model, self.wanted))
+
+    def outputs(self, variant: Variant, sample: int) -> Values:
+        """The wanted tensors' stored integers."""
+        start = self._done if variant.common(self._variant) >= self._done else 0
+        values = self._values[sample] if start else self._feeds(variant.model, sample)
+        for part in variant.parts[start:]:
+            values = self._run(part, values, len(variant.parts))
+        return values
+
+    def keep(self, variant: Variant, upto: int) -> None:
+        """Put the checkpoint after the variant's first `upto` parts."""
+        upto = min(upto, len(variant.parts) - 1)
+        start = self._done if variant.common(self._variant) >= self._done <= upto else 0
+        kept = []
+        for sample in range(len(self.samples)):
+            values = self._values[sample] if start else self._feeds(variant.model, sample)
+            for part in variant.parts[start:upto]:
+                values = self._run(part, values, len(variant.parts))
+            kept.append(values)
+        self._variant, self._done, self._values = variant, upto, kept
+
+    def _feeds(self, model: Model, sample: int) -> Values:
+        given = self.samples[sample]
+        given = given if isinstance(given, (tuple, list)) else [given]
+        pairs = zip(given, self.source.inputs, model.inputs, strict=True)
+        return {new.index: moved(np.asarray(a), old, new) for a, old, new in pairs}
+
+    def _run(self, part: Segment, values: Values, parts: int) -> Values:
+        program = self._programs.pop(part.key, None)
+        if program is None:
+            program = engine.plan(part.model, PROFILE) or Interpreter(part.model, fast=False)
+        self._programs[part.key] = program  # the one used last is last
+        while len(self._programs) > 2 * parts + SPARE:
+            self._programs.popitem(last=False)
+        feeds = {t: values[t] for t in part.inputs}
+        found = program.run(feeds) if isinstance(program, engine.Program) else None
+        if found is None:
+            if isinstance(program, engine.Program):
+                program = self._programs[part.key] = Interpreter(part.model, fast=False)
+            arrays = program.run([feeds[t] for t in part.inputs])
+            found = dict(zip(part.outputs, arrays, strict=True))
+        return found
