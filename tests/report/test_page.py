@@ -56,7 +56,7 @@ def test_well_formed_and_whole_in_itself(demo_page):
     outside = [u for u in re.findall(r'(?:src|href)="([^"]*)"', demo_page) if not u.startswith("#")]
     assert outside == []
     text = " ".join(" ".join(nesting.text).split())
-    for said in ("on symmetric-po2", "clamps exact", "exception", "fixed-output", "sha256",
+    for said in ("on symmetric-po2", "clamps exact", "exception", "activation-zero-point", "sha256",
                  "rounding litert-reference", "relabelled", "0 of 21"):  # fmt: skip
         assert said in text, said
     assert demo_page.count("<svg") == 2 + 21
@@ -75,3 +75,15 @@ def test_names_are_escaped(demo_page):
 
 def test_same_bytes(demo_model, demo_page, folder):
     assert written(demo_model, "p.html", "--report", "p.html", "--clamps", "exact") == demo_page
+
+
+def test_a_model_alone(demo_model, folder, capsys):
+    assert main(["inspect", str(demo_model), "--plot", "model.html", "-q"]) == 0
+    made = Path("model.html").read_text("utf-8")
+    nesting = Nesting()
+    nesting.feed(made)
+    assert (nesting.wrong, nesting.open) == ([], [])
+    assert made.count("<svg") == 1 + 14  # scales, and every operator with weights
+    assert [int(n) for n in re.findall(r'<td class="n">(\d+)</td></tr>', made)] == [1, 2, 1, 2]
+    assert main(["inspect", str(demo_model), "--plot", "model.pdf"]) == 2
+    assert "ends in .html" in capsys.readouterr().err

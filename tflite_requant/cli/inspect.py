@@ -6,6 +6,7 @@ import argparse
 from itertools import groupby
 from typing import Any
 
+from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, plural, shorten, table, wrap
 
@@ -21,6 +22,9 @@ SHOWN_PLACES = 3
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the .tflite file")
+    parser.add_argument(
+        "--plot", metavar="FILE.html", help="also write a page with its scales and weights drawn"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -32,9 +36,25 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
 
     model = files.load(args.model, sound=False)  # what is wrong with it is told
     facts = inspection(model, len(model.to_bytes()))
+    if args.plot:
+        _plot(Path(args.plot), Path(args.model), model, facts)
     if args.json:
         return 0, document("inspect", model=args.model, **plain(facts))
     return 0, "\n".join(_text(Path(args.model).name, facts, args.verbose, args.quiet))
+
+
+def _plot(path, source, model, facts: dict[str, Any]) -> None:
+    """Write the page. Raises UsageError, FormatError for a model too damaged to be drawn."""
+    from tflite_requant import files
+    from tflite_requant.report.html.inspection import inspection_page
+    from tflite_requant.study.single import single_weights
+
+    if path.suffix != ".html":
+        raise UsageError(f"--plot {path}: need a name that ends in .html")
+    files.check_writable(path)
+    files.load(source)  # refuses what is unsound
+    page = inspection_page(source.name, plain(facts), _overview(facts), single_weights(model))
+    files.write_all({path: page.encode()})
 
 
 def _text(name: str, facts: dict[str, Any], verbose: bool, quiet: bool) -> list[str]:

@@ -7,14 +7,16 @@ from importlib import import_module
 
 _HOMES = {
     "Histogram": "outcome",
+    "SingleWeights": "outcome",
     "Study": "outcome",
     "TensorStudy": "outcome",
     "WeightsStudy": "outcome",
+    "single_weights": "single",
     "study": "measured",
     "histograms": "values",
 }
 
-__all__ = ["Histogram", "Study", "TensorStudy", "WeightsStudy", "histograms", "study"]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str):

@@ -73,3 +73,20 @@ class Study:
     arithmetic: str
     tensors: tuple[TensorStudy, ...]
     weights: tuple[WeightsStudy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SingleWeights:
+    """One operator with weights of a model alone; fields as those of WeightsStudy.
+
+    dead: output channels whose weights are all zero.
+    """
+
+    subgraph: int
+    operator: int
+    name: str
+    label: str
+    weights: Histogram
+    multipliers: tuple[float, ...]
+    shifts: tuple[int, ...]
+    dead: int

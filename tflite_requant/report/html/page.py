@@ -26,23 +26,11 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
 
     Raises UsageError where jinja2 or matplotlib is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401  (plots import it when they draw)
-    except ImportError as error:
-        raise UsageError(f"an HTML report {NEEDED} ({error.name} is missing)") from None
-
-    home = files(__package__)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = environment.from_string((home / "page.html.j2").read_text("utf-8"))
-    return template.render(
-        style=(home / "page.css").read_text("utf-8"),
+    return rendered(
+        "page.html.j2",
         model=model,
         report=report,
         study=study,
-        version=VERSION,
         options={k: v for k, v in options.items() if v},
         cards=cards(report, study),
         verdict=verdict(report),
@@ -54,6 +42,23 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
         plural=plural,
         number=lambda value: f"{value:.6g}",
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A template of this folder with the page's style. Raises UsageError without the packages."""
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401  (plots import it when they draw)
+    except ImportError as error:
+        raise UsageError(f"an HTML page {NEEDED} ({error.name} is missing)") from None
+
+    home = files(__package__)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    style = (home / "page.css").read_text("utf-8")
+    text = (home / template).read_text("utf-8")
+    return environment.from_string(text).render(style=style, version=VERSION, **values)
 
 
 def verdict(report: Report) -> str:
@@ -120,7 +125,7 @@ def _rows(report: Report, study: Study) -> list[dict[str, Any]]:
                 "op": op,
                 "sqnr": decibel(tensor.sqnr) if tensor else "-",
                 "low": tensor is not None and _is_low(tensor.sqnr),
-                "multiplier": _multiplier(weighted.multipliers if weighted else ()),
+                "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
                 "clamp": _clamp(op),
                 "figure": plots.operator_figure(tensor, weighted),
             }
@@ -132,7 +137,7 @@ def _is_low(sqnr: float | None) -> bool:
     return sqnr is not None and sqnr < 10.0
 
 
-def _multiplier(values: tuple[float, ...]) -> str:
+def multiplier_range(values: tuple[float, ...]) -> str:
     if not values:
         return ""
     low, high = min(values), max(values)

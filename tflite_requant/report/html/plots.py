@@ -84,11 +84,27 @@ def operator_figure(tensor: TensorStudy | None, weights: WeightsStudy | None) ->
         return _svg(figure)
 
 
+def scales_figure(named: Sequence[tuple[str, float]]) -> str:
+    """Scales by name, on a logarithmic axis."""
+    with _figure(1, 2.4) as (figure, axes):
+        values = [scale for _, scale in named]
+        low = min(values) / 2
+        bars = axes[0].bar(range(len(named)), [v - low for v in values], bottom=low, color=RESULT)
+        for bar, (name, scale) in zip(bars, named, strict=True):
+            bar.set_gid(f"{name}: scale {scale:.6g}")
+        axes[0].set(ylabel="scale", xlabel="activation, in order of execution")
+        axes[0].xaxis.get_major_locator().set_params(integer=True)
+        axes[0].margins(x=0.01)
+        _logarithmic(axes[0], (1.0, 2.0, 5.0))
+        return _svg(figure)
+
+
 def single_figure(title: str, histogram: Histogram) -> str:
-    """One histogram on its grid."""
+    """One histogram over the steps of its grid."""
     with _figure(1, 1.9) as (figure, axes):
-        _steps(axes[0], *_density(histogram), SOURCE, histogram.dtype, fill=True)
-        axes[0].set(title=title, xlabel="real value" if histogram.scale else "steps")
+        edges, shares = _bars(histogram, 1.0, 0.0)
+        _steps(axes[0], edges, shares, SOURCE, histogram.dtype, fill=True)
+        axes[0].set(title=title)
         _logarithmic(axes[0])
         return _svg(figure)
 
@@ -125,12 +141,12 @@ def _biases(axes, change: Sequence[float]) -> None:
     axes.margins(x=0.01)
 
 
-def _logarithmic(axes) -> None:
+def _logarithmic(axes, ticks: tuple[float, ...] = (1.0,)) -> None:
     """A logarithmic axis with plain labels: the usual ones are typeset, which takes long."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=5))
+    axes.yaxis.set_major_locator(LogLocator(subs=ticks, numticks=5))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))
 
