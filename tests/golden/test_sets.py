@@ -15,13 +15,17 @@ from tflite_requant.golden import verify_golden_vectors
 from tflite_requant.golden.folder import files_below
 from tflite_requant.golden.hexfile import parse_hex
 from tflite_requant.golden.layout import restore
+from tflite_requant.testing import TensorSpec, one_operator_model
 
 jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo" / "digits_qat_uint8.tflite"
 FORMATS = ("npz", "npy", "bin", "hex", "c")
 SETS = {
-    "isolated": {"inputs": None, "formats": FORMATS, "layers": ("0", "ADD", "SOFTMAX", "^pool$")},
+    "isolated": {
+        "inputs": None, "formats": FORMATS, "directed": 3,
+        "layers": ("0", "6", "SOFTMAX", "^pool$"),
+    },
     "chained": {"inputs": "random:2", "formats": ("npz",)},
     "blocked": {
         "inputs": None, "formats": ("hex", "bin", "npz"), "layers": (0, 6), "layout": "nc4hw4",
@@ -151,7 +155,7 @@ def test_a_changed_bit_is_named(sets, name, tmp_path):
     """One file of each ending and folder depth at a time, its first, middle or last byte."""
     paths = files_below(sets[name])
     kinds = {(Path(p).suffix, p.count("/"), p.split("/")[-1][:4]): p for p in paths}
-    chosen = list(dict.fromkeys([*list(kinds.values())[:14], "manifest.json", "model.tflite"]))
+    chosen = list(dict.fromkeys([*list(kinds.values())[:10], "manifest.json", "model.tflite"]))
     work = tmp_path / "set"
     shutil.copytree(sets[name], work)
     for number, path in enumerate(chosen):
@@ -257,3 +261,18 @@ def test_an_older_set_is_replaced(tmp_path):
     tr.write_golden_vectors(DEMO, folder=target, layers=("19",))
     assert sorted(p.name for p in target.iterdir() if p.is_dir()) == ["019_reshape"]
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_case_that_no_runtime_computes_is_told(tmp_path):
+    """600 equal logits: the sum of exponentials leaves the 9 integer bits that LiteRT gives it."""
+    logits = TensorSpec("int8", (1, 600), 0.25)
+    model = one_operator_model(
+        "SOFTMAX", [logits], [TensorSpec("int8", (1, 600), 1 / 256, -128)], {"beta": 1.0}
+    )
+    found = tr.write_golden_vectors(model, folder=tmp_path / "set")
+    (operator,) = found.operators
+    assert [r["name"] for r in operator["refused"]] == ["all_max", "all_min", "zero"]
+    assert "LiteRT aborts" in operator["refused"][0]["reason"]
+    names = ["random_0", "alternating", "ramp", "ramp_down", "single"]
+    assert [c["name"] for c in operator["cases"]] == names
+    assert verify_golden_vectors(tmp_path / "set").passed

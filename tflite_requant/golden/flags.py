@@ -11,6 +11,7 @@ FLAGS: dict[str, str] = {
     "Alternating": "Smallest and largest stored value like a chessboard over all axes.",
     "OneHot": "Single elements that are not 0, no two in one window: which tap meets which weight.",
     "Border": "Extremes at the border, 0 inside: what is read beyond the border.",
+    "Ramp": "Stored values in order, up or down: addresses, strides, the order of elements.",
     "Sweep": "Every value, or every pair of values, that 8-bit inputs can have.",
     "AccumulatorMax": "The largest accumulator that a channel can reach: width and overflow.",
     "AccumulatorMin": "The smallest accumulator that a channel can reach: width and overflow.",

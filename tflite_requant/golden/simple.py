@@ -67,7 +67,7 @@ class Stimuli:
 
 
 def constant_cases(stimuli: Stimuli) -> Iterator[Case]:
-    """alternating, all-max, all-min, zero."""
+    """alternating, all-max, all-min, zero, ramps, and a single element in the midst of zeros."""
     yield stimuli.case(
         "alternating", "smallest and largest stored value in turn", ("Alternating",), chessboard
     )
@@ -78,6 +78,12 @@ def constant_cases(stimuli: Stimuli) -> Iterator[Case]:
         "all_min", "smallest stored value everywhere", ("AllMin",), lambda t, _: extremes(t)[0]
     )
     yield stimuli.case("zero", "0 everywhere", ("Zero",), lambda t, _: zero_of(t))
+    yield stimuli.case("ramp", "stored values in ascending order", ("Ramp",), ramp)
+    yield stimuli.case(
+        "ramp_down", "stored values in descending order", ("Ramp",),
+        lambda t, place: ramp(t, place).reshape(-1)[::-1].reshape(t.shape),
+    )  # fmt: skip
+    yield stimuli.case("single", "one element at its largest, else 0", ("OneHot",), single)
 
 
 def random_case(stimuli: Stimuli, seed: int, number: int) -> Case:
@@ -95,6 +101,24 @@ def chessboard(tensor: Tensor, place: int) -> np.ndarray:
     low, high = extremes(tensor)
     parity = sum(np.ogrid[tuple(slice(n) for n in tensor.shape)], np.array(place)) % 2
     return np.where(parity == 0, low, high)
+
+
+def ramp(tensor: Tensor, place: int) -> np.ndarray:
+    """All stored values in turn, in element order; the steps of every other operand are of 3."""
+    count = int(np.prod(tensor.shape, dtype=np.int64))
+    steps = np.arange(count) * (3 if place % 2 else 1)
+    low, high = extremes(tensor)
+    if tensor.dtype.startswith("float"):
+        return (steps % 256 / 128 - 1).reshape(tensor.shape)
+    return (int(low) + steps % (int(high) - int(low) + 1)).reshape(tensor.shape)
+
+
+def single(tensor: Tensor, place: int) -> np.ndarray:
+    """0, but for one element in the middle of each operand."""
+    count = int(np.prod(tensor.shape, dtype=np.int64))
+    found = np.full(count, zero_of(tensor), np.float64)
+    found[count // 2 :][:1] = extremes(tensor)[1]
+    return found.reshape(tensor.shape)
 
 
 def border(tensor: Tensor, place: int) -> np.ndarray:

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from tflite_requant import files
-from tflite_requant.errors import Finding, RefusedError, UsageError
+from tflite_requant.errors import Finding, RefusedError, RequantError, UsageError
 from tflite_requant.golden.case import Case
 from tflite_requant.golden.chain import Recorder, run_chain
+from tflite_requant.golden.coverage import LETTERS
 from tflite_requant.golden.describe import constants_of, macros_of, operator_value
 from tflite_requant.golden.flags import FLAGS
 from tflite_requant.golden.folder import MANIFEST, FolderSink, Sink, whole_folder
 from tflite_requant.golden.formats import Array, Group, npy_bytes, write_group
-from tflite_requant.golden.plan import isolated_cases
+from tflite_requant.golden.plan import Plan
 from tflite_requant.golden.request import Request
 from tflite_requant.golden.select import chosen_operators, profiles
 from tflite_requant.golden.unit import Unit, stands_alone, unit_of
@@ -127,6 +128,7 @@ def write_set(
         },
         "request": request.value(),
         "flags": {name: text for name, text in FLAGS.items() if name in used},
+        "letters": LETTERS,
         "operators": operators,
         "left_out": [{"operator": f.where, "reason": f.found} for f in left_out],
         "files": [
@@ -166,10 +168,16 @@ def _units(model, chosen, profile, unsupported) -> tuple[list[Unit], list[Findin
 
 
 def _isolated(unit: Unit, request: Request, sink: Sink) -> dict[str, Any]:
-    writer = OperatorWriter(unit, request, sink)
-    for case in isolated_cases(unit, request):
-        writer.add(case)
-    return writer.value()
+    writer, plan = OperatorWriter(unit, request, sink), Plan(unit, request)
+    for case in plan.cases():
+        try:
+            stages = unit.stages(case.stimuli)
+        except RequantError as error:
+            writer.refuse(case, error)
+            continue
+        writer.add(case, stages)
+        plan.learn(case, stages)
+    return writer.value(plan.coverage())
 
 
 def _chained(interpreter, units, request: Request, samples, sink: Sink) -> list[dict[str, Any]]:
@@ -177,7 +185,8 @@ def _chained(interpreter, units, request: Request, samples, sink: Sink) -> list[
 
     def add(unit: Unit, number: int, stimuli: Mapping[int, np.ndarray]) -> None:
         comment = f"what sample {number} of the model's inputs becomes"
-        writers[unit.op.index].add(Case(f"sample_{number}", comment, ("Given",), stimuli))
+        case = Case(f"sample_{number}", comment, ("Given",), stimuli)
+        writers[unit.op.index].add(case, unit.stages(stimuli))
 
     run_chain(interpreter, samples, Recorder(units, add))
     return [w.value() for w in writers.values()]
@@ -193,6 +202,7 @@ class OperatorWriter:
         self._folder = f"{op.index:03d}_{word}"
         self._symbol = f"op{op.index:03d}"
         self._cases: list[dict[str, Any]] = []
+        self._refused: list[dict[str, str]] = []
         self._head = operator_value(unit)
         self._constants = self._write_constants()
 
@@ -210,9 +220,12 @@ class OperatorWriter:
     def _fill(self, name: str) -> int:
         return int(self._head["zero_points"].get(name, 0))
 
-    def add(self, case: Case) -> dict[str, np.ndarray]:
-        """Compute and write one case; its stages."""
-        stages = self._unit.stages(case.stimuli)
+    def refuse(self, case: Case, error: RequantError) -> None:
+        """Note that the arithmetic has no result for a case: runtimes abort on it."""
+        self._refused.append({"name": case.name, "reason": str(error)})
+
+    def add(self, case: Case, stages: Mapping[str, np.ndarray]) -> None:
+        """Write one case and its stages."""
         arrays = [
             Array(self._unit.operand_name(p), "input", a, self._fill(self._unit.operand_name(p)))
             for p, a in case.stimuli.items()
@@ -240,9 +253,14 @@ class OperatorWriter:
                 "arrays": entries,
             }
         )
-        return stages
 
-    def value(self) -> dict[str, Any]:
+    def value(self, coverage: dict[str, Any] | None = None) -> dict[str, Any]:
         """The operator's part of the manifest."""
-        return {**self._head, "folder": self._folder, "constants": self._constants,
-                "cases": self._cases}  # fmt: skip
+        return {
+            **self._head,
+            "folder": self._folder,
+            "constants": self._constants,
+            "cases": self._cases,
+            "refused": self._refused,
+            "coverage": coverage,
+        }
