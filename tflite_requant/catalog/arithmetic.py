@@ -110,6 +110,8 @@ LITERT_REFERENCE = (
     Arithmetic("", "ABS", default=SINGLE_THROUGHOUT),
     Arithmetic("", "SVDF", default=SINGLE_THROUGHOUT),
     Arithmetic("", "UNIDIRECTIONAL_SEQUENCE_LSTM", default=SINGLE_THROUGHOUT),
+    Arithmetic("", "LSTM", default=SINGLE_THROUGHOUT,
+               per_tensor=(("uint8", Rescaling(rounding="double-up")),)),
 )
 
 # x86 builds of LiteRT's optimized kernels work in vector blocks: what is left over behind the last
@@ -147,7 +149,7 @@ LITERT_OPTIMIZED = (
     Arithmetic("", "DEQUANTIZE", own=BLOCKS_OF_8),
     *(r for r in LITERT_REFERENCE if r.operator in (
         "BATCH_MATMUL", "REDUCE_PROD", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
-        "PRELU", "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")),
+        "PRELU", "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")),
 )  # fmt: skip
 
 # Nodes that XNNPACK takes on x86; all others run as in PROFILES["litert-optimized"].
@@ -198,7 +200,7 @@ RESCALING = (
     "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "ADD",
     "SUB", "MUL", "SQUARED_DIFFERENCE", "MEAN", "SUM", "REDUCE_PROD", "RELU", "RELU6",
     "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ABS", "QUANTIZE", "SVDF",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM", "EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER",
     "GREATER_EQUAL",
 )  # fmt: skip
 # These rescale by multipliers that they compute themselves.

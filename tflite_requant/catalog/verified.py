@@ -59,6 +59,7 @@ BUILTIN = (
     (("uint8", "int16", *REAL, "int32", "int64"), "REVERSE_SEQUENCE"),
     (("int32", "uint32", "float16", "bool"), "RESIZE_NEAREST_NEIGHBOR"),
     (("int4",), "DEQUANTIZE"),
+    (EIGHT_BIT, "LSTM"),
 )  # fmt: skip
 
 # XNNPACK also takes float32 nodes, and computes functions in another way.

@@ -122,6 +122,7 @@ KERNELS: dict[str, Entry] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Entry(
         "unidirectional_sequence_lstm", ("int8",), quantized=(0, 2, 18, 19)
     ),
+    "LSTM": Entry("lstm", EIGHT_BIT),
     "ABS": Entry("elementwise", ("int8", "int16", "float32", "int32"), function="absolute"),
     "NEG": Entry("elementwise", ("int8", "int16", *REAL, *WHOLE, "float16"), function="negative"),
     "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),

@@ -67,6 +67,20 @@ def _centred_table(op: Operator, inputs: Tensors) -> str:
     return ""
 
 
+def _cell(op: Operator, inputs: Tensors) -> str:
+    """Which of LiteRT's cells an LSTM is."""
+    inner = len(op.rest.get("intermediates") or ())
+    basic = op.name == "LSTM" and op.option("kernel_type") == "BASIC"
+    if inputs[0].dtype == "uint8":
+        fits = basic and len(inputs) == 5
+        return "" if fits else "LiteRT has uint8 for the basic kernel only, of five operands"
+    if basic or len(inputs) < 20:
+        return f"an int8 {op.name} needs the full kernel's operands"
+    if inner != 5:
+        return f"{inner} inner tensors; LiteRT's kernel of 16-bit cells has 5"
+    return ""
+
+
 def _scaled(op: Operator, inputs: Tensors) -> str:
     """Comparisons of quantized operands read their scales."""
     scaled = ("uint8", "int8", "int16") if op.name == "NOT_EQUAL" else ("uint8", "int8")
@@ -81,6 +95,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "DEPTHWISE_CONV_2D": (_one_scale_in_uint8,),
     "TRANSPOSE_CONV": (_width_of_bias, _one_scale_in_uint8),
     "FULLY_CONNECTED": (_width_of_bias, _one_scale_in_uint8),
+    "LSTM": (_cell,),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (_cell,),
     "QUANTIZE": (_scale_of_words,),
     "REDUCE_PROD": (_no_product_of_uint8,),
     "ATAN2": (_alike,),

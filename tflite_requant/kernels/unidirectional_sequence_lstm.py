@@ -1,9 +1,10 @@
 """UNIDIRECTIONAL_SEQUENCE_LSTM with int8 data and weights, int16 cell state, int16 gates.
 
-Supported: bias, coupled input and forget gates, cell clip; not: peepholes, projection, layer
-normalization. Gates have units of 2**-12 before and 2**-15 after their nonlinearity; the cell
-state's scale is a power of two. Operands by position: 0 data; 1-4 data weights and 5-8 recurrent
-weights of input, forget, cell, output gate; 12-15 their biases; 18 output state; 19 cell state.
+Coupled input and forget gates and the cell's clip are here; peepholes, projection and layer
+normalization in `_lstm_general`. Gates have units of 2**-12 before and 2**-15 after their
+nonlinearity; the cell state's scale is a power of two. Operands by position: 0 data; 1-4 data
+weights and 5-8 recurrent weights of input, forget, cell, output gate; 12-15 their biases; 18 output
+state; 19 cell state.
 """
 
 from __future__ import annotations
@@ -19,23 +20,19 @@ from tflite_requant.fixedpoint.matmul import float_type_for
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.kernels._accumulate import centred32, reach, zero_point
+from tflite_requant.kernels._lstm_general import GeneralStep, is_general
 from tflite_requant.kernels._rescale import effective_scale, prepared_rescale, rescale
-from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray, Stage
+from tflite_requant.kernels._types import Attributes, Operands, QArray, Stage
 
 ORDER = (1, 3, 0, 2)  # forget, output, input, cell: those with a logistic function first
-UNSUPPORTED = {9: "peepholes", 10: "peepholes", 11: "peepholes", 16: "a projection",
-               17: "a projection", 20: "layer normalization", 21: "layer normalization",
-               22: "layer normalization", 23: "layer normalization"}  # fmt: skip
 GATE_SCALE = 2.0**-12
 FRACTION = 15
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    for position, what in UNSUPPORTED.items():
-        if operands.input(position) is not None:
-            raise KernelError(f"an LSTM with {what} is not supported")
     data, output_state, cell_state = (operands.input(i) for i in (0, 18, 19))
-    step = _Step(operands, attributes, arithmetic.rescaling("int8"))
+    kind = GeneralStep if is_general(operands) else _Step
+    step = kind(operands, attributes, arithmetic.rescaling("int8"))
     time_major = bool(attributes.get("time_major"))
     series = centred32(data) if time_major else np.swapaxes(centred32(data), 0, 1)
     hidden, cell = output_state.integers, cell_state.integers.astype(np.int64)

@@ -17,6 +17,7 @@ from .detection import GROUPS as DETECTION
 from .elementwise import GROUPS as ELEMENTWISE
 from .further import GROUPS as FURTHER
 from .logic import GROUPS as LOGIC
+from .lstm_variants import GROUPS as LSTM_VARIANTS
 from .make import Case, Group
 from .movement import GROUPS as MOVEMENT
 from .pooling import GROUPS as POOLING
@@ -45,6 +46,7 @@ GROUPS: tuple[Group, ...] = (
     *RECURRENT,
     *DETECTION,
     *FURTHER,
+    *LSTM_VARIANTS,
 )
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
