@@ -18,9 +18,10 @@ from tflite_requant.errors import (
 from tflite_requant.flatbuffer import read, write
 from tflite_requant.memory import METADATA_NAME, memory_of
 from tflite_requant.model import Buffer
-from tflite_requant.requantize import Options, requantize, screen
+from tflite_requant.requantize import Options, described, requantize, screen
 from tflite_requant.schemes.loader import preset_names
 from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
+from tflite_requant.version import VERSION
 
 
 def chain():
@@ -198,8 +199,15 @@ class TestTheFile:
     def test_what_is_not_the_graph_survives(self):
         model = replace(folded(), description="mine", trailing=b"tail")
         again = read(requantize(read(model.to_bytes()), "int8").model.to_bytes())
-        assert (again.description, again.trailing) == ("mine", b"tail")
+        note = f"[tflite_requant {VERSION}: int8]"
+        assert (again.description, again.trailing) == (f"mine {note}", b"tail")
         assert [t.name for t in again.main.tensors] == [t.name for t in model.main.tensors]
+
+    @pytest.mark.parametrize("old", [None, "", "mine", "mine [of 2019]"])
+    def test_the_description_ends_in_one_note(self, old):
+        once = described(old, "int8")
+        assert described(once, "symmetric") == described(old, "symmetric")
+        assert once.startswith(old or "[") and once.endswith(f"[tflite_requant {VERSION}: int8]")
 
     def test_versions_follow_the_types(self, models):
         versions = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -293,12 +294,19 @@ def _remember(
     edit.set_metadata(
         METADATA_NAME, json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
     )
+    edit.description = described(model.description, scheme.name)
     old = model.metadata_bytes(MIN_RUNTIME)
     if old is not None:
         kinds = [(op.opcode, op.version) for s in edit.subgraphs for op in s.operators_in_order()]
         version = min_runtime_version(kinds)
         if version is not None:
             edit.set_metadata(MIN_RUNTIME, version.encode().ljust(len(old), b"\0"))
+
+
+def described(old: str | None, scheme: str) -> str:
+    """A model's description with a note at its end, which viewers such as Netron show."""
+    kept = re.sub(r" ?\[tflite_requant [^\[\]]*\]$", "", old or "")
+    return f"{kept} [tflite_requant {VERSION}: {scheme}]".lstrip()
 
 
 def _relabelled(subgraph: int, plan: Plan) -> list[dict]:

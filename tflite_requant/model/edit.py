@@ -184,6 +184,7 @@ class Edit:
         self.source = model
         self.subgraphs = [SubgraphEdit(s) for s in model.subgraphs]
         self.signatures: list[Signature] = list(model.signatures)
+        self.description = model.description
         self._metadata: dict[str, bytes] = {}
 
     @property
@@ -237,6 +238,7 @@ class Edit:
             buffers=tuple(buffers),
             metadata=tuple(metadata),
             signatures=tuple(self.signatures),
+            description=self.description,
         )
 
     def _readers(self, buffer: int) -> int:
