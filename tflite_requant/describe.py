@@ -68,6 +68,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             "weights": size,
             "exact_weights": int(rewritten.exact.sum()) * per_channel,
             "folded": float(np.max(np.abs(rewritten.moved), initial=0.0)) / step,
+            "dead_channels": rewritten.dead,
             "shifts": (int(exponents.min()), int(exponents.max())),
         }
     lost = plan.lost_clamps.get(op.index)

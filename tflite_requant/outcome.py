@@ -36,6 +36,7 @@ class OperatorOutcome:
     "approximated". channels, weights: how many there are; exact_*: how many stayed exactly as real
     numbers. folded: greatest mean that a bias absorbed, in output steps. multiplier_shift: least
     and greatest shift of its rescale, None without one. clamp_lost: (below, above) in output steps.
+    dead_channels: how many were proven constant and gave up their weights.
     """
 
     subgraph: int
@@ -51,6 +52,7 @@ class OperatorOutcome:
     shifts: tuple[int, int] | None = None
     clamp_lost: tuple[float, float] | None = None
     clamp_hits: tuple[float, float] | None = None
+    dead_channels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

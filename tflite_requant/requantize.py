@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,7 @@ from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
-from tflite_requant.planning import Plan, padding, plan
+from tflite_requant.planning import Plan, dead, padding, plan
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
@@ -33,7 +33,9 @@ from tflite_requant.version import VERSION
 MIN_RUNTIME = "min_runtime_version"
 CLAMPS = ("fused", "exact")
 SEARCH_SAMPLES = 32  # images that are made up for a search without samples
-CORRECTIONS = ("exact-grid", "scale-search", "error-compensation", "bias-folding")
+CORRECTIONS = (
+    "dead-channels", "exact-grid", "scale-search", "error-compensation", "bias-folding",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,12 @@ def make_plans(
     options: Options,
     rank: padding.Rank | None = None,
     factors: Factors = NO_FACTORS,
+    equivalents: Mapping[int, Mapping[int, dead.Equivalent]] | None = None,
 ) -> dict[int, Plan]:
     """A plan for every subgraph that is not run by another one.
 
-
-    rank: where explicit padding is worth most; factors: of the main subgraph's free scales.
+    rank: where explicit padding is worth most; factors: of the main subgraph's free scales;
+    equivalents: of each subgraph, what `planning.dead` proves.
     Raises RefusedError with every error of every subgraph.
     """
     called = called_subgraphs(model)
@@ -149,6 +152,7 @@ def make_plans(
             allow_padv2=left,
             rank=rank if s.index == 0 else None,
             factors=factors if s.index == 0 else NO_FACTORS,
+            equivalent=(equivalents or {}).get(s.index, {}),
         )
         if left != padding.ANY:
             left -= plans[s.index].frames
@@ -212,6 +216,9 @@ class _Draft:
         self.done: dict[int, SubgraphRewrite] = {}
         self.changed = False
         self._disturbance: dict | None = None
+        self._equivalents = {}
+        if "dead-channels" in options.correction:
+            self._equivalents = {s.index: dead.equivalents(s) for s in model.subgraphs}
         self._memories: dict[int, Memory] | None = {} if options.search else None
 
     def make(self, factors: Factors) -> Model:
@@ -225,7 +232,7 @@ class _Draft:
 
     def _plans(self, factors: Factors) -> dict[int, Plan]:
         rank = self._ranked if self.options.allow_padv2 else None
-        return make_plans(self.model, self.scheme, self.options, rank, factors)
+        return make_plans(self.model, self.scheme, self.options, rank, factors, self._equivalents)
 
     def _ranked(self, grids):
         """Where padding is worth most, asked once: it takes running the model."""

@@ -5,7 +5,7 @@ Reads the frozen source and the plans; collects everything in one `Edit`; commit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -205,10 +205,17 @@ class Rewriter:
             if moments is not None:
                 known = self.memory.compensators
                 compensator = known.setdefault(op.index, Compensator(moments))
-        new = weighted.rewrite(
-            operands, dtype, scheme, moments, self.corrections,
-            bias_dtype=bias_dtype, needs_bias=needs_bias, compensator=compensator,
-        )  # fmt: skip
+
+        def rewritten(constants: WeightedOperands) -> Rewritten:
+            return weighted.rewrite(
+                constants, dtype, scheme, moments, self.corrections,
+                bias_dtype=bias_dtype, needs_bias=needs_bias, compensator=compensator,
+            )  # fmt: skip
+
+        new, same = rewritten(operands), self.plan.equivalent.get(op.index)
+        if same is not None and not _is_kept(operands.weights, new.weights):
+            simpler = replace(operands, weights=same.weights, bias=same.bias)
+            new = replace(rewritten(simpler), dead=int(same.dead.sum()))
         if self.memory is not None:
             self.memory.weighted[key] = new
         return new
@@ -461,6 +468,10 @@ class Rewriter:
                     if self.edit.tensors[index].is_quantized_activation:
                         return self.edit.tensors[index].dtype
         return ""
+
+
+def _is_kept(old: QArray, new: QArray) -> bool:
+    return old.qparams == new.qparams and np.array_equal(old.integers, new.integers)
 
 
 def _same_scales(a: QParams, b: QParams) -> bool:

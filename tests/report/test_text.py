@@ -92,6 +92,13 @@ def test_is_told(line):
     assert line in lines_of(REPORT)
 
 
+def test_dead_channels_are_told():
+    dead = replace(REPORT.operators[0], dead_channels=3)
+    some = replace(REPORT, operators=(dead, *REPORT.operators[1:]))
+    assert "dead         3 channels proven constant for every input" in lines_of(some)
+    assert not [line for line in lines_of(REPORT) if line.startswith("dead")]
+
+
 def shown_notes(report: Report, **how) -> list[str]:
     return [line[-1] for line in lines_of(report, **how) if line.startswith("[clamp]")]
 

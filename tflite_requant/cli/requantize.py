@@ -73,7 +73,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--correction",
         metavar="LIST",
-        help="some of exact-grid, scale-search, error-compensation, bias-folding, or none; "
+        help="some of dead-channels, exact-grid, scale-search, error-compensation, bias-folding, "
+        "or none; "
         "default all",
     )
     workers.add_flags(how)

@@ -128,9 +128,15 @@ def _same_products(plan: Plan, op: Operator, spec: OpSpec, rewritten) -> bool:
     channels = old.shape[axis]
     new_x = plan.at(op.index, "in", positions["activation"], x)
     new_y = plan.at(op.index, "out", 0, y)
-    if not np.array_equal(_taps(op, old, tensors[y].dtype), _taps(op, new, new_y.dtype)):
-        return False
-    if not np.array_equal(_bias_integers(old_bias, channels), _bias_integers(new_bias, channels)):
+    constants = [(old, old_bias)]
+    if op.index in plan.equivalent:
+        same = plan.equivalent[op.index]
+        constants.append((same.weights, same.bias.integers))
+    if not any(
+        np.array_equal(_taps(op, w, tensors[y].dtype), _taps(op, new, new_y.dtype))
+        and np.array_equal(_bias_integers(b, channels), _bias_integers(new_bias, channels))
+        for w, b in constants
+    ):
         return False
     before = factors(op.name, tensors[x].type, old.qparams, tensors[y].type)
     after = factors(op.name, new_x, new.qparams, new_y)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from tflite_requant.catalog import OpSpec
 from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, Subgraph, TensorType
-from tflite_requant.planning import clamps, padding
+from tflite_requant.planning import clamps, dead, padding
 from tflite_requant.planning.context import Context, Port
 from tflite_requant.planning.domains import Domain, assign
 from tflite_requant.planning.grids import Grids
@@ -32,6 +32,7 @@ class Plan:
     gains:       tensor -> what its stored reals are times the true ones (power of two as a gauge).
     activation:  operator -> fused activation, only where it changes.
     lost_clamps: operator -> the clamp that could not be restored.
+    equivalent:  operator -> simpler constants for the same outputs (dead channels).
     padded:      operator -> what a PADV2 puts around its input, for it to read no padding.
     domains:     operator -> the law it follows.
     units:       scales that could as well be others.
@@ -46,6 +47,7 @@ class Plan:
     gains: dict[int, float] = field(default_factory=dict)
     activation: dict[int, str] = field(default_factory=dict)
     lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
+    equivalent: Mapping[int, dead.Equivalent] = field(default_factory=dict)
     padded: dict[int, padding.Frame] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
@@ -73,10 +75,12 @@ def plan(
     allow_padv2: int | str = 0,
     rank: padding.Rank | None = None,
     factors: Mapping[Unit, float] = NO_FACTORS,
+    equivalent: Mapping[int, dead.Equivalent] = dead.NO_EQUIVALENTS,
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
     of the tensors that signatures have `named`; `allow_padv2` of them (or "any") may need a PADV2
-    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`.
+    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`; `equivalent`:
+    see `Plan`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
@@ -96,6 +100,7 @@ def plan(
         made.findings += _padding_findings(made, scheme)
     made.findings += [*nodes.findings, *grids.findings]
     made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
+    made.equivalent = equivalent
     _place(made, context, nodes, grids)
     for op, spec, ports in nodes.ported:
         _restore_clamps(made, op, spec, ports)

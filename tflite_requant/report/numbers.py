@@ -38,12 +38,16 @@ NUMBERS: Mapping[str, tuple[str, Callable[[Report], float]]] = {
     ),
     "inserted": ("operators inserted", lambda report: len(report.inserted)),
     "exact_channels": (
-        "percent of weight channels that kept their real numbers",
+        "percent of weight channels that kept their real numbers, or were proven constant",
         _share("exact_channels", "channels"),
     ),
     "exact_weights": (
         "percent of weights that kept their real numbers",
         _share("exact_weights", "weights"),
+    ),
+    "dead_channels": (
+        "weight channels proven constant, which gave up their weights",
+        lambda report: sum(op.dead_channels for op in report.operators),
     ),
     "bit_identical_operators": (
         "percent of operators that compute the source's integers",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.findings import finding_lines, severity_counts
-from tflite_requant.report.layout import fields, percent, shorten, table, wrap
+from tflite_requant.report.layout import fields, percent, plural, shorten, table, wrap
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
 KEPT = ("identical", "shifted", "relabelled", "regridded")
@@ -56,6 +56,9 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
             ("channels", f"{exact:,} of {channels:,} exact ({percent(exact, channels)})"),
             ("weights", f"{same:,} of {weights:,} exact ({percent(same, weights)})"),
         ]
+    dead = sum(op.dead_channels for op in report.operators)
+    if dead:
+        pairs.append(("dead", f"{plural(dead, 'channel')} proven constant for every input"))
     if report.metrics:
         pairs.append(("measured", _measured(report.metrics)))
     pairs += [

@@ -77,7 +77,8 @@ class WeightedOperands:
 class Rewritten:
     """New constants. moved: what each bias absorbed, real units, float64 [O]; exact: bool [O], rows
     whose weights are the source's; bias_law_broken: largest relative distance of the source's bias
-    scales from input scale times weights scale, 0 where the law holds. bias_rounded: the largest
+    scales from input scale times weights scale, 0 where the law holds. dead: rows
+    that were proven constant and given simpler constants. bias_rounded: the largest
     rounding of a bias, in output steps, where it has a position of its own."""
 
     weights: QArray
@@ -89,6 +90,7 @@ class Rewritten:
     bias_law_broken: float
     bias_axis_wrong: bool = False
     bias_rounded: float = 0.0
+    dead: int = 0
 
 
 def as_matrix(array: np.ndarray, axis: int) -> np.ndarray:
