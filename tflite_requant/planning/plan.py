@@ -79,8 +79,8 @@ def plan(
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
     of the tensors that signatures have `named`; `allow_padv2` of them (or "any") may need a PADV2
-    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`; `equivalent`:
-    see `Plan`.
+    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`. The plan
+    carries `equivalent`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
