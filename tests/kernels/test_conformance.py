@@ -1,6 +1,6 @@
 """Every kernel equals LiteRT's reference kernel, integer by integer, on generated models.
 
-Governs A2, A7, A9, A10, A11, A28 to A31 of docs/arithmetic.md.
+Governs A2, A7, A9, A10, A11, A28 to A32 of docs/arithmetic.md.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from tflite_requant.model.graph import Operator, Tensor
 
 Tensors = Sequence["Tensor | None"]
@@ -67,6 +69,28 @@ def _centred_table(op: Operator, inputs: Tensors) -> str:
     return ""
 
 
+def _hybrid_weights(op: Operator, inputs: Tensors) -> str:
+    """Float data: what LiteRT reads beyond its memory, or computes as the processor happens to."""
+    data, weights = inputs[0], inputs[1]
+    if data.dtype != "float32" or weights.dtype not in ("int8", "uint8"):
+        return ""
+    one = weights.qparams is not None and not weights.qparams.per_axis
+    grouped = op.name == "CONV_2D" and weights.shape[3] != data.shape[3]
+    if one and (grouped or (op.name == "DEPTHWISE_CONV_2D" and weights.shape[3] > 1)):
+        return "hybrid, with one scale for all channels: LiteRT reads scales that are not there"
+    if op.name == "BATCH_MATMUL":
+        kept = op.option("asymmetric_quantize_inputs") and not weights.is_constant
+        return "hybrid, with zero points: LiteRT keeps the first run's column sums" if kept else ""
+    if op.name == "FULLY_CONNECTED" or (op.name == "CONV_2D" and one):
+        if not weights.is_constant:
+            return "hybrid, with weights that are no constant"
+        least = np.asarray(weights.array()).view(np.int8).min(initial=0)
+        return (
+            "a hybrid product of a weight of -128 depends on the processor" if least == -128 else ""
+        )
+    return ""
+
+
 def _cell(op: Operator, inputs: Tensors) -> str:
     """Which of LiteRT's cells an LSTM is."""
     inner = len(op.rest.get("intermediates") or ())
@@ -91,10 +115,11 @@ def _scaled(op: Operator, inputs: Tensors) -> str:
 
 Rule = Callable[[Operator, Tensors], str]
 RULES: dict[str, tuple[Rule, ...]] = {
-    "CONV_2D": (_width_of_bias, _one_scale_in_uint8, _symmetric_weights),
-    "DEPTHWISE_CONV_2D": (_one_scale_in_uint8,),
+    "CONV_2D": (_width_of_bias, _one_scale_in_uint8, _symmetric_weights, _hybrid_weights),
+    "BATCH_MATMUL": (_hybrid_weights,),
+    "DEPTHWISE_CONV_2D": (_one_scale_in_uint8, _hybrid_weights),
     "TRANSPOSE_CONV": (_width_of_bias, _one_scale_in_uint8),
-    "FULLY_CONNECTED": (_width_of_bias, _one_scale_in_uint8),
+    "FULLY_CONNECTED": (_width_of_bias, _one_scale_in_uint8, _hybrid_weights),
     "LSTM": (_cell,),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (_cell,),
     "QUANTIZE": (_scale_of_words,),

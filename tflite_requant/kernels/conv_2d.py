@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _hybrid
 from tflite_requant.kernels._accumulate import gemm, is_wide, reach, zero_point
 from tflite_requant.kernels._real_products import convolved, real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
@@ -24,6 +25,10 @@ COLUMNS_AT_ONCE = 1 << 22  # elements of one block of unrolled windows
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    if data.dtype.kind == "f" and filters.dtype.kind != "f":
+        total = _hybrid_sums(data, filters, attributes)
+        yield from real_stages(total, bias, attributes)
+        return
     if data.dtype.kind == "f":
         total = _by_groups(data.integers, filters.integers, attributes, convolved)
         yield from real_stages(total, bias, attributes)
@@ -40,6 +45,24 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         wide,
         grouped=filters.shape[3] != data.shape[3],
     )
+
+
+def _hybrid_sums(data, filters, attributes: Attributes) -> np.ndarray:
+    """Images on grids of their own: with a zero point where the filters have several scales."""
+    flat = data.integers.reshape(data.shape[0], -1)
+    per_axis = filters.qparams.per_axis
+    rows = _hybrid.asymmetric(flat) if per_axis else _hybrid.symmetric(flat)
+    image = rows.centred().reshape(data.shape).astype(np.float32)
+    taps = (filters.integers if per_axis else _hybrid.weights_of(filters)).astype(np.int32)
+
+    def convolve(part: np.ndarray, matrix: np.ndarray, y: Axis, x: Axis) -> np.ndarray:
+        return _convolve(padded(part, y, x, 0), matrix.reshape(matrix.shape[0], -1).T, y, x, 256)
+
+    sums = _by_groups(image, taps, attributes, convolve).astype(np.float32)
+    images = rows.scales[:, None, None, None]
+    if per_axis:
+        return sums * np.asarray(filters.scale, np.float32) * images
+    return sums * (images * np.float32(filters.scale))
 
 
 def _products(data, filters, attributes) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _hybrid
 from tflite_requant.kernels._accumulate import centred32, is_wide, zero_point
 from tflite_requant.kernels._real_products import real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
@@ -22,6 +23,13 @@ BLOCK = 1 << 16  # accumulators summed at a time, so that they stay in the cache
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
+    if data.dtype.kind == "f" and filters.dtype.kind != "f":
+        rows = _hybrid.asymmetric(data.integers.reshape(data.shape[0], -1))
+        image = rows.centred().reshape(data.shape)
+        sums = _sums(image, filters.integers[0].astype(np.int64), attributes).astype(np.float32)
+        scales = np.asarray(filters.scale, np.float32) * rows.scales[:, None, None, None]
+        yield from real_stages(sums * scales, bias, attributes)
+        return
     if data.dtype.kind == "f":
         weights = filters.integers[0]
         total = _sums(data.integers, weights, attributes)

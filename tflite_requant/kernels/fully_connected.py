@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _hybrid
 from tflite_requant.kernels._accumulate import centred32, gemm, is_wide, reach, zero_point
 from tflite_requant.kernels._real_products import dot, real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
@@ -20,6 +21,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     data, filters, bias = operands.input(0), operands.input(1), operands.input(2)
     if attributes.get("weights_format", "DEFAULT") != "DEFAULT":
         raise KernelError(f"weights format {attributes['weights_format']}; DEFAULT is supported")
+    if data.dtype.kind == "f" and filters.dtype.kind != "f":
+        yield "output", _hybrid_products(data, filters, bias, attributes)
+        return
     if data.dtype.kind == "f":
         total = dot(data.integers.reshape(-1, filters.shape[1]), filters.integers.T)
         total = total.reshape(_shape(data, filters.shape[0], attributes))
@@ -36,6 +40,17 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     yield from weighted_stages(
         products, data, filters, bias, operands.output, attributes, arithmetic, wide
     )
+
+
+def _hybrid_products(data, filters, bias, attributes: Attributes) -> np.ndarray:
+    """Float rows on grids of their own; nothing is multiplied where all data are 0."""
+    rows = data.integers.reshape(-1, filters.shape[1])
+    total = np.zeros((len(rows), filters.shape[0]), np.float32)
+    total += 0 if bias is None else bias.integers
+    if rows.any():
+        wide = bool(attributes.get("asymmetric_quantize_inputs"))
+        total = total + _hybrid.row_products(rows, filters, wide)
+    return _hybrid.activated(total, attributes).reshape(_shape(data, filters.shape[0], attributes))
 
 
 def _declared_wide(data, bias, attributes: Attributes) -> bool:

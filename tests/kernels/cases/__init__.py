@@ -16,6 +16,7 @@ from .convert import GROUPS as CONVERT
 from .detection import GROUPS as DETECTION
 from .elementwise import GROUPS as ELEMENTWISE
 from .further import GROUPS as FURTHER
+from .hybrid import GROUPS as HYBRID
 from .logic import GROUPS as LOGIC
 from .lstm_variants import GROUPS as LSTM_VARIANTS
 from .make import Case, Group
@@ -47,6 +48,7 @@ GROUPS: tuple[Group, ...] = (
     *DETECTION,
     *FURTHER,
     *LSTM_VARIANTS,
+    *HYBRID,
 )
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))

@@ -151,6 +151,19 @@ def batch_matmul(rng, dtype: str, second: str = "", output: str = "") -> Case:
     return case(rng, "BATCH_MATMUL", [first, other], [out], options)
 
 
+def batch_matmul_per_axis(rng, dtype: str) -> Case:
+    """Several scales on the right: LiteRT knows none of them."""
+    rows, depth, columns = (int(n) for n in rng.integers(2, 7, 3))
+    axis = int(rng.integers(0, 2))
+    scales = [scale(rng, 0.01) for _ in range((depth, columns)[axis])]
+    drawn = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
+    inputs = [TensorSpec(dtype, (rows, depth), **grid(rng, dtype)),
+              TensorSpec("int8", None, scales, 0, axis, drawn)]  # fmt: skip
+    return case(
+        rng, "BATCH_MATMUL", inputs, [TensorSpec(dtype, (rows, columns), **grid(rng, dtype))]
+    )
+
+
 REAL = ("float32",)
 GROUPS = (
     Group("CONV_2D", REAL, conv, 8),
@@ -163,5 +176,6 @@ GROUPS = (
     Group("FULLY_CONNECTED_INT4", ("int8", "int16"), fully_connected, 8),
     Group("FULLY_CONNECTED_INT16", ("int16",), fully_connected_of_int16, 8),
     Group("BATCH_MATMUL_INT8", ("int16",), partial(batch_matmul, second="int8"), 6),
+    Group("BATCH_MATMUL_PER_AXIS", ("int8", "int16"), batch_matmul_per_axis, 2),
     Group("BATCH_MATMUL_TO_INT32", ("int8",), partial(batch_matmul, output="int32"), 6),
 )
