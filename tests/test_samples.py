@@ -1,5 +1,8 @@
 """What samples become, and what is said about those that do not fit."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -143,13 +146,31 @@ def test_arrays_of_a_file(tmp_path):
     assert limited[1].tolist() == ramp((6, 2, 2, 3))[2:3].tolist()
 
 
+def npy_header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
+    """What a .npy file begins with, and nothing else of it."""
+    text = str({"descr": dtype, "fortran_order": False, "shape": shape}).ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def npz_of(member: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("x.npy", member)
+    return data.getvalue()
+
+
 @pytest.mark.parametrize(
     "name, content, said",
     [
         pytest.param("absent.npy", None, "cannot be read", id="absent"),
-        pytest.param("text.npy", b"not an array", "no NumPy file", id="text"),
-        pytest.param("empty.npz", b"", "no NumPy file", id="empty"),
-        pytest.param("cut.npz", b"PK\x03\x04 and no more", "no NumPy file", id="truncated"),
+        pytest.param("text.npy", b"not an array", "it begins with b'not an", id="text"),
+        pytest.param("empty.npz", b"", "no .npz file: it is empty", id="empty"),
+        pytest.param("cut.npz", b"PK\x03\x04 and no more", "damaged .npz file", id="truncated"),
+        pytest.param("head.npy", b"\x93NUMPY\x01\x00v\x00{", "header is damaged", id="header"),
+        pytest.param("huge.npy", npy_header((10**12, 2, 2, 3)), "truncated: shape", id="shape"),
+        pytest.param("huge.npz", npz_of(npy_header((10**12,))), "'x': truncated", id="member"),
+        pytest.param("object.npy", npy_header((2,), "|O"), "holds Python objects", id="objects"),
+        pytest.param("nothing", None, "no such file or folder", id="nothing"),
         pytest.param("data.csv", b"1,2", "need a .npy", id="suffix"),
     ],
 )
@@ -159,6 +180,22 @@ def test_files_that_are_none(tmp_path, name, content, said):
     with pytest.raises(SampleError, match=said) as caught:
         load_samples(str(tmp_path / name), model_of(MOBILENET))
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+ODD = {
+    "no-axis-of-samples": (MOBILENET, ramp((2, 2, 3)), "no axis of samples and is taken as one"),
+    "integers-that-were-reals": (MOBILENET, ramp((4, 2, 2, 3)) % 2, "from 0 to 1 use almost noth"),
+}
+
+
+@pytest.mark.parametrize("spec, array, said", ODD.values(), ids=ODD)
+def test_what_looks_odd_is_noted(spec, array, said):
+    (note,) = array_samples(array, model_of(spec), "data.npy").notes
+    assert note.startswith("data.npy: ") and said in note
+
+
+def test_what_is_not_odd_is_not_noted():
+    assert array_samples(ramp((4, 2, 2, 3)), model_of(MOBILENET)).notes == ()
 
 
 def test_random_is_seeded_and_within_the_type():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tflite_requant.cli.gate import parse_conditions, unmet
-from tflite_requant.cli.terminal import complain, shows_progress
+from tflite_requant.cli.terminal import complain, shows_progress, warn
 from tflite_requant.compare.outcome import NUMBERS, Comparison
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     b = files.load(args.b) if args.b is not None else None
     profiles = _profiles(args.arithmetic, b is not None)
     samples = load_samples(args.inputs, a, seed=args.seed)
+    warn(samples.notes, args.quiet)
     found = [
         compare(a, b, samples, arithmetic=profile, progress=shows_progress(args))
         for profile in profiles

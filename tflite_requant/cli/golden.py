@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tflite_requant.cli.terminal import warn
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, plural, shorten, table, wrap
@@ -89,6 +90,7 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     inputs = None
     if args.inputs is not None:
         inputs = load_samples(args.inputs, model, seed=args.seed)
+        warn(inputs.notes, args.quiet)
     found = write_golden_vectors(
         model, inputs, args.output,
         formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,

@@ -11,7 +11,7 @@ from pathlib import Path
 from tflite_requant.cli import companions, workers
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
-from tflite_requant.cli.terminal import complain, shows_progress
+from tflite_requant.cli.terminal import complain, shows_progress, warn
 from tflite_requant.errors import FormatError, RefusedError, UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.report.as_json import document, refusal_value, report_value
@@ -277,7 +277,9 @@ def _samples(args: argparse.Namespace, model):
         return None
     from tflite_requant.samples import load_samples
 
-    return load_samples(args.calibration, model, seed=args.seed)
+    samples = load_samples(args.calibration, model, seed=args.seed)
+    warn(samples.notes, args.quiet)
+    return samples
 
 
 def _statistics(args: argparse.Namespace, model, samples):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tflite_requant.cli.terminal import shows_progress
+from tflite_requant.cli.terminal import shows_progress, warn
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, number, plural, shorten, table
@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     interpreter = Interpreter(model, args.arithmetic)
     kept = kept_tensors(model, args.keep)
     samples = load_samples(args.inputs, model, seed=args.seed)
+    warn(samples.notes, args.quiet)
     summaries = [OutputSummary(t) for t in scored(model)]
     columns: dict[int, list] = {index: [] for index in kept} if output is not None else {}
     with _bar(samples, shows_progress(args)) as watched:

@@ -38,6 +38,12 @@ def complain(message: str, details: Iterable[str] = ()) -> None:
         print(printable(line, sys.stderr), file=sys.stderr)
 
 
+def warn(notes: Iterable[str], quiet: bool) -> None:
+    """What may be meant and mostly is not: on stderr, and nowhere with --quiet."""
+    for note in () if quiet else notes:
+        complain(f"warning: {note}")
+
+
 def printable(text: str, stream) -> str:
     """Text that the stream's encoding can say, without what would steer a terminal."""
     clean = "".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text)

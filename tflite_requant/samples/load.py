@@ -13,11 +13,9 @@ grid. uint8 arrays given to an int8 input whose range pixels fill are stored as 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -33,6 +31,7 @@ from tflite_requant.samples.images import (
     read_image,
     shifted,
 )
+from tflite_requant.samples.numpy_files import load_arrays
 from tflite_requant.samples.random_inputs import random_inputs
 
 Sample = np.ndarray | tuple[np.ndarray, ...]
@@ -48,13 +47,14 @@ class Samples:
 
     A sample is one array of stored values in the input's shape, or for several inputs a tuple of
     them in graph order. names: of the files, where each sample has one. origin: one phrase for
-    reports.
+    reports. notes: what looks odd about the data and may be meant, a line each.
     """
 
     indices: tuple[int, ...]
     fetch: Callable[[int], Sample]
     origin: str
     names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -109,26 +109,14 @@ def load_samples(
     path = Path(named[1] if named else spec)
     if path.is_dir():
         return _image_samples(path, model, preprocessing or Preprocessing()).limited(limit)
+    if path.suffix not in (".npy", ".npz") and not path.exists():
+        raise SampleError(f"{path}: no such file or folder; need .npy, .npz, images or random:N")
     if path.suffix not in (".npy", ".npz"):
         raise SampleError(f"{spec}: need a .npy or .npz file, a folder of images, or random:N")
     arrays = load_arrays(path)
     if named:
         arrays = {named[2]: _member(path, arrays, named[2])}
     return array_samples(arrays, model, str(path)).limited(limit)
-
-
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file by name; of a .npy file one, named "", mapped rather than read."""
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"": found}
-        with found:
-            return {name: found[name] for name in found.files}
-    except OSError as error:
-        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
-        raise SampleError(f"{path}: no NumPy file: {' '.join(str(error).split())}") from None
 
 
 def _member(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -165,7 +153,30 @@ def array_samples(
         made = tuple(_stored(c[index], t) for c, t in zip(columns, inputs, strict=True))
         return made[0] if len(made) == 1 else made
 
-    return Samples(tuple(range(counts[0])), fetch, origin)
+    triples = zip((arrays[t.name] for t in inputs), columns, inputs, strict=True)
+    notes = tuple(n for triple in triples for n in _notes(*triple, origin))
+    return Samples(tuple(range(counts[0])), fetch, origin, notes=notes)
+
+
+def _notes(given: np.ndarray, column: np.ndarray, tensor: Tensor, origin: str) -> Iterator[str]:
+    """What may be meant and mostly is not."""
+    batched = tensor.shape[:1] == (1,)
+    sample = tensor.shape[1:] if batched else tensor.shape
+    if given.ndim == len(sample):
+        need = ", ".join(map(str, ("N", *sample)))
+        yield (
+            f"{origin}: array of shape {list(given.shape)} has no axis of samples and is taken as "
+            f"one sample; several are [{need}]"
+        )
+    if tensor.dtype in RANGES and column.dtype.kind in "iu" and column.dtype.itemsize <= 2:
+        some = column.reshape(-1)[:CHUNK]
+        low, high = np.iinfo(column.dtype).min, np.iinfo(column.dtype).max
+        least, most = int(some.min(initial=high)), int(some.max(initial=low))
+        if least < most and most - least < UNUSED * (high - low) and tensor.qparams is not None:
+            yield (
+                f"{origin}: stored integers from {least} to {most} use almost nothing of "
+                f"{tensor.dtype}; real values are given as floats"
+            )
 
 
 def _only(arrays: Mapping[str, np.ndarray], tensor: Tensor, origin: str) -> np.ndarray:
