@@ -16,6 +16,7 @@ from tflite_requant.samples import (
     random_inputs,
     read_table,
 )
+from tflite_requant.samples.archive import npz_bytes
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
 MOBILENET = TensorSpec("uint8", (1, 2, 2, 3), 1 / 128, 128, name="input")
@@ -196,6 +197,13 @@ def test_what_looks_odd_is_noted(spec, array, said):
 
 def test_what_is_not_odd_is_not_noted():
     assert array_samples(ramp((4, 2, 2, 3)), model_of(MOBILENET)).notes == ()
+
+
+def test_names_that_are_no_text_in_an_archive():
+    columns = {"\udcff\n": [np.zeros(2)], "a" * 70_000: [np.ones(2)]}
+    with np.load(io.BytesIO(npz_bytes(columns))) as found:
+        assert sorted(map(len, found.files)) == [8, 409]
+        assert "\\udcff\\n" in found.files
 
 
 def test_random_is_seeded_and_within_the_type():

@@ -97,7 +97,8 @@ def main(words: list[str]) -> int:
     try:
         files.load(model)  # refuses what is no model
         source, header = c_array(files.read_bytes(model), target.stem)
-        files.write_all({target: source.encode(), target.with_suffix(".h"): header.encode()})
+        text = source.encode("utf-8", "backslashreplace")
+        files.write_all({target: text, target.with_suffix(".h"): header.encode()})
     except RequantError as error:
         print(f"tflite_requant: {error}", file=sys.stderr)
         return error.exit_code

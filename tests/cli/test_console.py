@@ -1,5 +1,6 @@
 """The program as a process: entry points, exit codes, pipes, imports."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from said import messages
+
+from tflite_requant.testing import TensorSpec, one_operator_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-m", "tflite_requant"]
@@ -168,3 +171,37 @@ class TestInterruptsAtAnyMoment:
         )
         assert done.returncode == 0 or os.listdir() == ["tiny.tflite"]
         assert done.returncode == 130 or module == "tqdm"
+
+
+def test_names_that_would_steer_a_terminal_are_escaped(folder):
+    name = "a\x1b[31m\nb\udcff\u00a0"
+    x = TensorSpec("uint8", (1, 4), 0.5, name=name)
+    y = TensorSpec("uint8", (1, 4), 0.5, name="y")
+    Path("x.tflite").write_bytes(one_operator_model("RELU", [x], [y]).to_bytes())
+    done = start(["inspect", "x.tflite", "--json"])
+    assert json.loads(done.stdout)["subgraphs"][0]["tensors"][0]["name"] == name
+    for words in (["inspect", "x.tflite", "-v"], ["run", "x.tflite", "--inputs", "random:1"]):
+        assert start(words).stdout.count("\x1b") == 0
+
+
+def test_a_damaged_file_has_all_findings_in_one_report(folder):
+    x = TensorSpec("uint8", (1, 4), -0.5, name="x")
+    y = TensorSpec("uint8", (1, 5), 0.5, 256, name="y")
+    Path("x.tflite").write_bytes(one_operator_model("RELU", [x], [y]).to_bytes())
+    done = start(["x.tflite"])
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert lines[0] == "tflite-requant: x.tflite: damaged: 2 findings"
+    assert [line.strip() for line in lines if not line.startswith("   ")][1:] == [
+        "tensor 0 x", "tensor 1 y",
+    ]  # fmt: skip
+    assert start(["inspect", "x.tflite"]).returncode == 0
+
+
+def test_max_memory(tiny):
+    done = start(["tiny.tflite", "--max-memory", "100"])
+    (line,) = messages(done.stderr)
+    assert done.returncode == 2
+    assert "of memory, most of it at op" in line and "100 bytes are allowed" in line
+    assert start(["tiny.tflite", "--max-memory", "1M"]).returncode == 0
+    assert start(["tiny.tflite", "--max-memory", "much"]).returncode == 2

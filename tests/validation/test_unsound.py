@@ -1,5 +1,7 @@
 """Every way in which a readable file is no model: one finding each, by its law."""
 
+from pathlib import Path
+
 import pytest
 from unsound_models import CASES, W, X, convolution, scales, with_tensor
 
@@ -14,7 +16,8 @@ from tflite_requant.kernels._session import CONTROL
 from tflite_requant.limits import allowing, parse_memory
 from tflite_requant.testing import GraphBuilder, TensorSpec
 from tflite_requant.validation import unsound
-from tflite_requant.validation.shapes import LAWS
+from tflite_requant.validation.shapes import LAWS as SHAPE_LAWS
+from tflite_requant.validation.words import LAWS
 
 
 @pytest.mark.parametrize("law, found, change", CASES.values(), ids=CASES)
@@ -92,7 +95,7 @@ class TestForms:
         assert {f.options for f in FORMS.values() if f.options} <= set(layout.TABLES)
 
     def test_shape_laws_exist_and_are_used(self):
-        assert {f.shapes for f in FORMS.values() if f.shapes} == set(LAWS)
+        assert {f.shapes for f in FORMS.values() if f.shapes} == set(SHAPE_LAWS)
 
     @pytest.mark.parametrize("name", OPERATORS)
     def test_operands_are_those_of_the_catalog(self, name):
@@ -111,3 +114,10 @@ def test_real_models_are_sound(models):
     for path in sorted(models.rglob("*.tflite")):
         if path.stem not in known:
             assert unsound(read(path.read_bytes())) == (), path.name
+
+
+def test_docs_tell_every_law():
+    text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+    for law, statement in LAWS.items():
+        assert f"| `{law}` | {statement} |" in text
+    assert {law for law, _, _ in CASES.values()} | {"graph-calls"} == set(LAWS)

@@ -126,6 +126,30 @@ FILL                 Fill              n x              -> x
 RANGE                Range             x x x            -> x
 SVDF                 SVDF!             x2 w2 w2 b? q2   -> x2
 UNIDIRECTIONAL_SEQUENCE_LSTM UnidirectionalSequenceLSTM! x3 w2? w2 w2 w2 w2? w2 w2 w2 w? w? w? b? b b b w? b? q2 q2 w? w? w? w? -> x3
+LSTM                 LSTM              x2 a*            -> x2 a*
+ADD_N                AddN              x+               -> x    same
+ATAN2                ATan2             x x              -> x    broadcast
+BITCAST              Bitcast           a                -> a
+BITWISE_XOR          BitwiseXor        x x              -> x    broadcast
+RIGHT_SHIFT          RightShift        x x              -> x    broadcast
+BROADCAST_ARGS       -                 n n              -> n
+BUCKETIZE            Bucketize         a                -> n    same
+DYNAMIC_UPDATE_SLICE DynamicUpdateSlice x x n           -> x    same
+EMBEDDING_LOOKUP     -                 n a              -> a
+FAKE_QUANT           FakeQuant!        x                -> x    same
+L2_POOL_2D           Pool2D!           x4               -> x4   pool
+LOCAL_RESPONSE_NORMALIZATION LocalResponseNormalization! x4 -> x4 same
+MATRIX_DIAG          MatrixDiag        x                -> x
+MATRIX_SET_DIAG      MatrixSetDiag     x x              -> x
+REDUCE_PROD          Reducer           x n              -> x    part
+REVERSE_SEQUENCE     ReverseSequence   x n              -> x    same
+SCATTER_ND           ScatterNd         n x n            -> x
+SPARSE_TO_DENSE      SparseToDense     n n x x          -> x
+UNIQUE               Unique            x                -> x n
+UNSORTED_SEGMENT_MAX UnsortedSegmentMax x n n           -> x
+UNSORTED_SEGMENT_MIN UnsortedSegmentMin x n n           -> x
+UNSORTED_SEGMENT_PROD UnsortedSegmentProd x n n         -> x
+UNSORTED_SEGMENT_SUM UnsortedSegmentSum x n n           -> x
 TFLite_Detection_PostProcess - q3 q3 q2                 -> a a a a
 VAR_HANDLE           VarHandle!        .                -> a
 ASSIGN_VARIABLE      AssignVariable    a a              -> .
@@ -198,6 +222,10 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "block_size": (1, 2**15),
         "num_splits": (1, 2**15),
         "rank": (1, 2**15),
+        "radius": (0, 2**15),
+        "num_bits": (2, 16),
+        "seq_dim": (-8, 7),
+        "batch_dim": (-8, 7),
         "axis": (-8, 7),
         "batch_dims": (-8, 7),
         "beta": (0.0, 1e30),

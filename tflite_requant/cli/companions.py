@@ -112,7 +112,7 @@ def contents(
         found[path] = overlay(study)
     for path in _paths(args, "c_array", scheme):
         found[path], found[path.with_suffix(".h")] = c_array.c_array(data, path.stem)
-    return {path: text.encode() for path, text in found.items()}
+    return {path: text.encode("utf-8", "backslashreplace") for path, text in found.items()}
 
 
 def _asked(args: argparse.Namespace) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable
@@ -52,7 +53,8 @@ def printable(text: str, stream) -> str:
 
 
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    """As JSON escapes it, so that a document stays one."""
+    return json.dumps(character)[1:-1]
 
 
 def shows_progress(args) -> bool:

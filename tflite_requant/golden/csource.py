@@ -62,7 +62,7 @@ def source(include: str, arrays: Mapping[str, tuple[np.ndarray, int]], layout: s
             f"\nconst {TYPES[str(array.dtype)]} {name}[{flat.size}] GOLDEN_ALIGNED = {{\n"
             f"{_elements(flat)}}};\n"
         )
-    return "".join(parts).encode()
+    return "".join(parts).encode("utf-8", "backslashreplace")
 
 
 def _elements(flat: np.ndarray) -> str:

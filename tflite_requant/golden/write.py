@@ -148,7 +148,8 @@ def manifest_bytes(manifest: dict[str, Any]) -> bytes:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # of bytes that are no text, JSON's escape
 
 
 def _units(model, chosen, profile, unsupported) -> tuple[list[Unit], list[Finding]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that ZIP can say
+LONGEST = 400  # characters of an entry's name
 UNIX, MODE = 3, 0o644 << 16
 
 
@@ -28,11 +31,20 @@ def archive_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays:
-            entry = zipfile.ZipInfo(f"{name}.npy", DATE)
+            entry = zipfile.ZipInfo(f"{entry_name(name)}.npy", DATE)
             entry.create_system, entry.external_attr = UNIX, MODE
             with archive.open(entry, "w", force_zip64=array.nbytes >= 1 << 31) as member:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
     return file.getvalue()
+
+
+def entry_name(name: str) -> str:
+    """A name that a ZIP can say: what is no text is escaped, what is too long is cut and told
+    apart by its hash."""
+    clean = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in name)
+    if len(clean) <= LONGEST:
+        return clean
+    return f"{clean[:LONGEST]}~{hashlib.blake2b(clean.encode(), digest_size=4).hexdigest()}"
 
 
 def _entries(columns: Mapping[str, Sequence[np.ndarray]]):

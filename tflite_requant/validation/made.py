@@ -70,6 +70,11 @@ def _blocks(inputs: Inputs) -> float:
     return float(grown) * _count(inputs, 0) / max(1.0, float(np.prod(shape)))
 
 
+def _segments(inputs: Inputs) -> float:
+    rows = max(1, math.prod(inputs[1].shape))
+    return max(_values(inputs, 2), default=0.0) * _count(inputs, 0) / rows
+
+
 SIZES: dict[str, Callable[[Inputs], float]] = {
     "FILL": _stated(0),
     "BROADCAST_TO": _stated(1),
@@ -83,5 +88,12 @@ SIZES: dict[str, Callable[[Inputs], float]] = {
     "RESIZE_NEAREST_NEIGHBOR": _resized,
     "RANGE": _range,
     "GATHER": _spread,
+    "SCATTER_ND": _stated(2),
+    "SPARSE_TO_DENSE": _stated(1),
+    "MATRIX_DIAG": lambda inputs: _count(inputs, 0) * max(inputs[0].shape, default=1),
+    "UNSORTED_SEGMENT_MAX": _segments,
+    "UNSORTED_SEGMENT_MIN": _segments,
+    "UNSORTED_SEGMENT_PROD": _segments,
+    "UNSORTED_SEGMENT_SUM": _segments,
     "SPACE_TO_BATCH_ND": _blocks,
 }
