@@ -7,7 +7,7 @@ operator at all; a file in which it does not hold is damaged. One row an operato
 
 options:  the name of its table without "Options", or "-"; with "!" there is no working without it.
 operands: a letter for the kind, digits for the rank where there is only one, "?" where it may be
-          absent, "*" for any number of them, "+" for at least one.
+          absent, "*" for any number of them (absent ones too), "+" for at least one.
 
     x  data: the first decides about the arithmetic; all are of one type (8-bit types may mix)
     w  weights, b  bias, q  quantized data of a type of its own
@@ -28,7 +28,7 @@ CONV_2D              Conv2D!           x4 w4 b?         -> x4   window
 DEPTHWISE_CONV_2D    DepthwiseConv2D!  x4 w4 b?         -> x4   window
 TRANSPOSE_CONV       TransposeConv!    n1 w4 x4 b?      -> x4   transposed
 FULLY_CONNECTED      FullyConnected    x w2 b?          -> x    product
-BATCH_MATMUL         BatchMatMul       x q              -> x    matrices
+BATCH_MATMUL         BatchMatMul       x q              -> a    matrices
 AVERAGE_POOL_2D      Pool2D!           x4               -> x4   pool
 MAX_POOL_2D          Pool2D!           x4               -> x4   pool
 ADD                  Add               x x              -> x    broadcast
@@ -119,7 +119,7 @@ ARG_MAX              ArgMax            x n              -> n    part
 ARG_MIN              ArgMin            x n              -> n    part
 TOPK_V2              TopKV2            x n              -> x n
 ONE_HOT              OneHot            n n x x          -> x
-WHERE                Where             t                -> n
+WHERE                Where             x                -> n
 SHAPE                Shape             a                -> n
 RANK                 Rank              a                -> n
 FILL                 Fill              n x              -> x

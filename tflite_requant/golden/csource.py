@@ -50,7 +50,7 @@ def header(
             lines.append(f"extern const {TYPES[str(array.dtype)]} {name}[{size}]; "
                          f"/* {array.dtype} {shape}{order} */")  # fmt: skip
         lines += ["#ifdef __cplusplus", "}", "#endif", ""]
-    return "\n".join([*lines, f"#endif /* {guard} */", ""]).encode()
+    return "\n".join([*lines, f"#endif /* {guard} */", ""]).encode("utf-8", "backslashreplace")
 
 
 def source(include: str, arrays: Mapping[str, tuple[np.ndarray, int]], layout: str) -> bytes:

@@ -29,7 +29,7 @@ def hex_text(
     first = "lowest" if order == "little" else "highest"
     many = f"{elements} element{'s' if elements > 1 else ''} in a word, first {first}"
     head = f"// {array.dtype} {shape} {layout}; {many}; {count} words of {2 * width} digits\n"
-    return head.encode() + _lines(words)
+    return head.encode("utf-8", "backslashreplace") + _lines(words)
 
 
 def word_bytes(flat: np.ndarray, elements: int, order: str) -> np.ndarray:

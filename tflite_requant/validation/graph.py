@@ -107,6 +107,8 @@ def _arguments(subgraph: Subgraph, op: Operator, other: Subgraph) -> Iterator[Fi
     """Counts of what goes into a subgraph that is run and of what comes out."""
     given = {"IF": len(op.inputs) - 1, "WHILE": len(op.inputs), "CALL_ONCE": 0}[op.name]
     is_condition = op.name == "WHILE" and other.index == op.option("cond_subgraph_index")
+    if -1 in (*op.inputs, *op.outputs):
+        yield damaged(subgraph.label(op), "graph-calls", "an absent argument", "all of them")
     taken = 1 if is_condition else len(op.outputs)
     for side, count, there in (("inputs", given, other.inputs), ("outputs", taken, other.outputs)):
         if count != len(there) and not (op.name == "CALL_ONCE" and side == "outputs"):

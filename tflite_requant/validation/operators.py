@@ -59,7 +59,7 @@ def _operands(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Itera
             continue
         for position, index in enumerate(indices):
             slot = _slot(slots, position)
-            if index < 0 and not slot.optional:
+            if index < 0 and not slot.optional and slot.repeats != "*":
                 yield damaged(where, "operand-count", f"{side} {position} is absent", "a tensor")
             elif index >= 0 and slot.rank is not None:
                 tensor = subgraph.tensors[index]
@@ -87,6 +87,8 @@ def _types(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Iterator
 
     leading = op.input(form.leading)
     lead = subgraph.tensors[leading] if leading >= 0 else None
+    all_tensors = [subgraph.tensors[t] for t in (*op.inputs, *op.outputs) if t >= 0]
+    is_scaled = _is_scaled(op, all_tensors)
     for side, indices, slots in (
         ("operand", op.inputs, form.inputs),
         ("result", op.outputs, form.outputs),
@@ -102,7 +104,7 @@ def _types(where: str, subgraph: Subgraph, op: Operator, form: Form) -> Iterator
                 yield refuse(side, position, tensor, f"one of {', '.join(kinds)}")
             elif kind == "x" and lead is not None and not _alike(tensor.dtype, lead.dtype):
                 yield refuse(side, position, tensor, f"{lead.dtype}, as {lead.label()}")
-            elif _needs_scale(op, kind, lead) and _lacks_scale(op, tensor):
+            elif _needs_scale(op, kind, lead, is_scaled) and _lacks_scale(op, tensor):
                 found = f"{side} {position}, {tensor.label()}, has no scale"
                 yield damaged(where, "operand-scale", found, f"one: it is {tensor.dtype}")
 
@@ -111,12 +113,18 @@ def _alike(one: str, other: str) -> bool:
     return one == other or (one in EIGHT_BIT and other in EIGHT_BIT)
 
 
-def _needs_scale(op: Operator, kind: str, lead: Tensor | None) -> bool:
+def _is_scaled(op: Operator, tensors: list[Tensor]) -> bool:
+    """Whether an operator's arithmetic needs scales; some take int16 as plain integers, too."""
+    eight_bit = any(t.dtype in EIGHT_BIT for t in tensors)
+    return op.name in SCALED and (eight_bit or any(t.qparams is not None for t in tensors))
+
+
+def _needs_scale(op: Operator, kind: str, lead: Tensor | None, is_scaled: bool) -> bool:
     if kind == "g":
         return True
     if kind == "w":
         return lead is not None and lead.dtype in QUANTIZED
-    return kind in "xq" and op.name in SCALED
+    return kind in "xqa" and is_scaled
 
 
 def _lacks_scale(op: Operator, tensor: Tensor) -> bool:

@@ -129,7 +129,7 @@ def _span(case: _Case, size: int, kernel: int, axis: str) -> int:
     if case.op.option("padding") == "SAME":
         return -(-size // stride)
     out = (size + stride - (kernel - 1) * dilation - 1) // stride
-    if out < 1 or kernel < 1:
+    if out < 0 or kernel < 1:
         raise _Contradiction(f"a window of {kernel} in {size} positions")
     return out
 
