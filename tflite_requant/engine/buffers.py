@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 ALIGNMENT = 64  # bytes; a product of two arrays takes half the time when both start at such a place
+BLOCK = 1 << 23  # bytes; NumPy asks for huge pages from 4 MiB on, which weights are read faster from
 LONG_VECTOR = 4096  # elements; broadcast vectors longer than this are added in half the time
+
+
+class _Block(threading.local):
+    """The memory that arrays are cut from, one for each thread; arrays keep their block alive."""
+
+    raw = np.empty(0, np.uint8)
+
+    def take(self, size: int) -> np.ndarray:
+        if size > BLOCK // 2:
+            return _from_aligned(np.empty(size + ALIGNMENT, np.uint8), size)[0]
+        if size + ALIGNMENT > self.raw.size:
+            self.raw = np.empty(BLOCK, np.uint8)
+        taken, self.raw = _from_aligned(self.raw, size)
+        return taken
+
+
+def _from_aligned(raw: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(bytes from the first aligned place, what follows them)."""
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size], raw[start + size + -size % ALIGNMENT :]
+
+
+_block = _Block()
 
 
 def aligned(shape: Sequence[int], dtype, fill: int | None = None) -> np.ndarray:
     """A C-contiguous array that starts at a multiple of ALIGNMENT; uninitialised without `fill`."""
     dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    array = raw[start : start + size].view(dtype).reshape(shape)
+    array = _block.take(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
     if fill is not None:
         array.fill(fill)
     return array

@@ -84,20 +84,25 @@ class Flat:
 
 
 class Image:
-    """Padded rows for windows of a convolution: uint8 (rows, columns, channels)."""
+    """Padded rows for windows of a convolution: (rows, columns, channels) in the byte domain."""
 
-    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int) -> None:
+    def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int, dtype) -> None:
         self.grid, self.y, self.x, self.fill = grid, y, x, fill
         shape = (y.before + grid.rows + y.after, x.before + grid.width + x.after, grid.channels)
-        self.array = aligned(shape, np.uint8, fill)
+        self.array = aligned(shape, dtype, fill)
 
-    def base(self, dtype: np.dtype) -> None:
-        """Takes integers only."""
+    def base(self, dtype: np.dtype) -> int | None:
+        """Floats of its type are taken as they are."""
+        return 0 if dtype == self.array.dtype else None
 
-    def stores(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
-        grid, top, left = self.grid, self.y.before, self.x.before
-        target = self.array[top + first : top + last, left : left + grid.width]
-        return [copy(target, tile.reshape(last - first, grid.width, grid.channels))]
+    def place(self, first: int, last: int) -> np.ndarray:
+        """The memory of these rows, (rows, width, channels)."""
+        top, left = self.y.before, self.x.before
+        return self.array[top + first : top + last, left : left + self.grid.width]
+
+    def stores(self, tile: np.ndarray, first: int, last: int, base: int = 0) -> list[Call]:
+        target = self.place(first, last)
+        return [copy(target, tile.reshape(target.shape))]
 
 
 class Sections:

@@ -141,11 +141,9 @@ class _Planner:
             tensor, ("sections", *key), lambda: Sections(self._grid(tensor), *key)
         )  # fmt: skip
 
-    def _image(self, tensor: int, weighted: Weighted) -> Image:
-        window = weighted.y, weighted.x, weighted.fill
-        return self._form(
-            tensor, ("image", *window), lambda: Image(self._grid(tensor), *window)
-        )  # fmt: skip
+    def _image(self, tensor: int, weighted: Weighted, dtype) -> Image:
+        key = weighted.y, weighted.x, weighted.fill, np.dtype(dtype)
+        return self._form(tensor, ("image", *key), lambda: Image(self._grid(tensor), *key))
 
     def _output(self, fast: Fast) -> Output:
         return self.outputs.setdefault(fast.op.outputs[0], Output(self.scratch))
@@ -168,7 +166,7 @@ class _Planner:
         elif weighted.is_pointwise:
             stage.source = self._flat(source, dtype)
         else:
-            stage.source = self._image(source, weighted)
+            stage.source = self._image(source, weighted, dtype)
         return stage
 
     def _want_raw(self) -> None:

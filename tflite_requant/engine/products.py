@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from tflite_requant.engine.buffers import aligned_copy
 from tflite_requant.engine.forms import Call
 
 SMALL = 1_000_000  # multiplications of a product that OpenBLAS still takes for small
@@ -23,7 +24,7 @@ def multiplied(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> Call:
     rows, columns = _cut(m, k, n)
     if columns < n:
         parts = n // columns
-        right = right.reshape(k, parts, columns).transpose(1, 0, 2)
+        right = aligned_copy(right.reshape(k, parts, columns).transpose(1, 0, 2), right.dtype)
         out = out.reshape(m, parts, columns).transpose(1, 0, 2)
     elif rows < m:
         left, out = left.reshape(m // rows, rows, k), out.reshape(m // rows, rows, n)
