@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tflite_requant.engine.buffers import ALIGNMENT, LONG_VECTOR, Scratch, aligned, repeats
+from tflite_requant.engine.buffers import ALIGNMENT, LONG_VECTOR, Scratch, aligned, placed, repeats
 from tflite_requant.engine.forms import Grid, Sections
 from tflite_requant.engine.products import multiplied
 from tflite_requant.engine.splitting import MULTIPLE, columns, parts_of
@@ -76,7 +76,9 @@ def test_sections_hold_what_the_taps_meet(stride, dilation, kernel, padding, win
     x = axis(width, kernel, stride, dilation, padding)
     grid = Grid(height, width, channels)
     data = np.random.default_rng(0).integers(0, 256, (height, width, channels)).astype(np.int16)
-    sections = Sections(grid, y, x, fill, np.int16, channels, window_rows)
+    scratch = Scratch()
+    scratch.take("sections", (1 << 15,), np.int16).fill(99)  # what another operator left
+    sections = Sections(grid, y, x, fill, np.int16, channels, window_rows, scratch)
     done = 0
     for first, last in ((0, 2), (2, 3), (3, 5), *((i, i + 1) for i in range(5, y.out))):
         if last > y.out:
@@ -124,6 +126,17 @@ def test_parts_add_up():
 )
 def test_float_sums_where_parts_would_cost_more(taps):
     assert parts_of(weighted(taps, taps, [1])) is None
+
+
+def test_matrices_take_turns():
+    needs = [(400, 0, 2), (300, 3, 4), (100, 2, 3), (400, 5, 6), (50, 4, 9), (60, 0, 9)]
+    found = placed(needs)
+    assert [f.size for f in found] == [n[0] for n in needs]
+    for (_, first, last), one in zip(needs, found, strict=True):
+        for (_, begin, end), other in zip(needs, found, strict=True):
+            if one is not other and first <= end and begin <= last:
+                assert not np.shares_memory(one, other)
+    assert np.shares_memory(found[0], found[1]) and np.shares_memory(found[0], found[3])
 
 
 def test_memory_is_aligned_and_vectors_are_long():

@@ -31,22 +31,22 @@ class Rescaler:
         self._vectors: dict[int, list[np.ndarray]] = {}
         self.base = _base(rescaling.form)
 
-    def integers(self, products: np.ndarray) -> tuple[list[Call], np.ndarray]:
-        """(calls, their result): int16 outputs in the byte domain, same shape, in scratch.
+    def integers(self, products: np.ndarray, target: np.ndarray) -> list[Call]:
+        """Calls that leave int16 outputs in the byte domain in target.
 
         products: (positions, channels) in the form's float type, contiguous; overwritten.
+        target: as many numbers, channels last.
         """
         law = self._law
-        tile = self._scratch.take("outputs", products.shape, np.int16)
-        before, after = self._wide(products, tile, 0)
+        before, after = self._wide(products, target, 0)
         calls = before + self._values(products)
         if law.preclip:
             safe = products.dtype.type(SAFE16)
             calls.append(partial(clip, products, -safe, safe, products))
-        calls.append(copy(tile, products))
+        calls.append(copy(target, products.reshape(target.shape)))
         if self.base:
-            calls.append(partial(np.add, tile, np.int16(self.base), tile))
-        return [*calls, partial(clip, tile, *_ends(law, 0, np.int16), tile), *after], tile
+            calls.append(partial(np.add, target, np.int16(self.base), target))
+        return [*calls, partial(clip, target, *_ends(law, 0, np.int16), target), *after]
 
     def floats(self, products: np.ndarray, target: np.ndarray) -> list[Call]:
         """Calls that leave whole floats, outputs less `base`, in target.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 ALIGNMENT = 64  # bytes; a product of two arrays takes half the time when both start at such a place
-BLOCK = 1 << 23  # bytes; NumPy asks for huge pages from 4 MiB on, which weights are read faster from
+BLOCK = 1 << 23  # bytes; for 4 MiB and more NumPy asks for huge pages, which are read faster
 LONG_VECTOR = 4096  # elements; broadcast vectors longer than this are added in half the time
 
 
@@ -70,6 +70,27 @@ class Scratch:
         if found is None or found.size < size:
             found = self._arrays[key] = aligned((max(size, self._at_least),), dtype)
         return found[:size].reshape(shape)
+
+
+def placed(needs: Sequence[tuple[int, int, int]]) -> list[np.ndarray]:
+    """Bytes for each of several needs, (size, first step, last step), that share memory in turns.
+
+    What is needed at one common step lies apart.
+    """
+    memory: list[tuple[np.ndarray, list[tuple[int, int]]]] = []
+    found: dict[int, np.ndarray] = {}
+    for number in sorted(range(len(needs)), key=lambda n: (-needs[n][0], n)):
+        size, first, last = needs[number]
+        free = (
+            entry for entry in reversed(memory)  # smallest first
+            if all(last < begin or end < first for begin, end in entry[1])
+        )  # fmt: skip
+        raw, taken = next(free, None) or (aligned((size,), np.uint8), [])
+        if not taken:
+            memory.append((raw, taken))
+        taken.append((first, last))
+        found[number] = raw[:size]
+    return [found[n] for n in range(len(needs))]
 
 
 def repeats(rows: int, length: int) -> int:

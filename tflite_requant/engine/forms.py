@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from tflite_requant.engine.buffers import aligned
+from tflite_requant.engine.buffers import Scratch, aligned
 from tflite_requant.kernels._window import Axis
 
 Call = Callable[[], object]
@@ -62,13 +62,19 @@ def centred(target: np.ndarray, centre: int) -> list[Call]:
 class Flat:
     """float32 or float64 matrix (positions, channels): operand of products and additions.
 
-    centre is subtracted from what is stored.
+    centre is subtracted from what is stored. The memory is given before calls are made.
     """
+
+    matrix: np.ndarray
 
     def __init__(self, grid: Grid, dtype, centre: int) -> None:
         self.grid, self.centre = grid, centre
         self.dtype = np.dtype(dtype)
-        self.matrix = aligned((grid.positions, grid.channels), dtype)
+        self.nbytes = grid.positions * grid.channels * self.dtype.itemsize
+
+    def give(self, memory: np.ndarray) -> None:
+        """Use these bytes."""
+        self.matrix = memory.view(self.dtype).reshape(self.grid.positions, self.grid.channels)
 
     def base(self, dtype: np.dtype) -> int | None:
         """What is subtracted of floats of this type; None: integers have to be brought."""
@@ -110,22 +116,27 @@ class Sections:
 
     Stride 1: the padded row itself; its taps overlap. Otherwise each row holds, tap by tap, the
     columns that the tap meets: (rows, kernel_w, out_w * channels). window_rows: how many rows are
-    there at a time where they are read as soon as they are made; `advance` is called before.
+    there at a time where they are read as soon as they are made; they lie in `scratch`, and
+    `advance` is called before.
     """
 
     def __init__(self, grid: Grid, y: Axis, x: Axis, fill: int, dtype, channels: int,
-                 window_rows: int | None = None) -> None:  # fmt: skip
+                 window_rows: int | None = None,
+                 scratch: Scratch | None = None) -> None:  # fmt: skip
         self.grid, self.y, self.x = grid, y, x
         self.channels, self.fill, self.dtype = channels, fill, np.dtype(dtype)
         rows = y.before + grid.rows + y.after
-        self.rolls = window_rows is not None and window_rows < rows
-        rows = window_rows if self.rolls else rows
+        self.rolls = window_rows is not None
         self._first = self._end = 0  # padded rows that are there now
+        rows = min(rows, window_rows or rows)
         if x.stride == 1:
-            shape = (rows, x.before + grid.width + x.after, self.channels)
+            shape = (rows, x.before + grid.width + x.after, channels)
         else:
-            shape = (rows, x.kernel, x.out, self.channels)
-        self.array = aligned(shape, dtype, fill)
+            shape = (rows, x.kernel, x.out, channels)
+        if self.rolls:
+            self.array = scratch.take("sections", shape, dtype)
+        else:
+            self.array = aligned(shape, dtype, fill)
 
     def base(self, dtype: np.dtype) -> int | None:
         """Floats of its type are taken as they are."""
@@ -141,14 +152,36 @@ class Sections:
         y, array, calls = self.y, self.array, []
         begin, end = first * y.stride, (last - 1) * y.stride + (y.kernel - 1) * y.dilation + 1
         kept = self._end - begin
-        if first and kept > 0:
+        if first == 0:
+            calls += [self._filled(part) for part in self._beside()]
+        elif kept > 0:
             calls.append(copy(array[:kept], array[begin - self._first : self._end - self._first]))
         for row, upto in ((0, y.before), (y.before + self.grid.rows, end)):
             padding = array[max(row - begin, 0) : max(upto - begin, 0)]
             if padding.size:
-                calls.append(partial(np.copyto, padding, padding.dtype.type(self.fill)))
+                calls.append(self._filled(padding))
         self._first, self._end = begin, end
         return calls
+
+    def _filled(self, part: np.ndarray) -> Call:
+        return partial(np.copyto, part, part.dtype.type(self.fill))
+
+    def _beside(self) -> list[np.ndarray]:
+        """What lies left and right of the tensor's columns."""
+        if self.x.stride == 1:
+            before, after = self.x.before, self.x.before + self.grid.width
+            parts = [self.array[:, :before], self.array[:, after:]]
+        else:
+            ends = [(t, *self._met(t)) for t in range(self.x.kernel)]
+            parts = [self.array[:, t, :left] for t, left, _ in ends]
+            parts += [self.array[:, t, max(left, right) :] for t, left, right in ends]
+        return [part for part in parts if part.size]
+
+    def _met(self, tap: int) -> tuple[int, int]:
+        """Which output columns' windows meet a column of the tensor with this tap: from, to."""
+        at = tap * self.x.dilation - self.x.before  # column that the first window's tap meets
+        stride = self.x.stride
+        return max(0, -(at // stride)), min(self.x.out, -((at - self.grid.width) // stride))
 
     def place(self, first: int, last: int) -> np.ndarray | None:
         """The memory of these rows, (rows, width, channels), where it is one."""
@@ -174,9 +207,8 @@ class Sections:
             return [copy(rows[:, x.before : x.before + grid.width], source)]
         calls = []
         for tap in range(x.kernel):
-            at = tap * x.dilation - x.before  # column that the first window's tap meets
-            left = max(0, -(at // x.stride))
-            right = min(x.out, -((at - grid.width) // x.stride))
+            left, right = self._met(tap)
+            at = tap * x.dilation - x.before
             if left < right:
                 columns = slice(at + left * x.stride, at + (right - 1) * x.stride + 1, x.stride)
                 calls.append(copy(rows[:, tap, left:right], source[:, columns]))

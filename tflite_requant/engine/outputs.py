@@ -38,6 +38,13 @@ class Output:
             bases.add(self.follower.centre)
         return bases.pop() if len(bases) == 1 else None
 
+    def place16(self, first: int, last: int) -> np.ndarray | None:
+        """Where int16 integers in the byte domain can be written for the only consumer."""
+        if len(self.forms) == 1 and self.follower is None:
+            (form,) = self.forms
+            return form.place(first, last) if form.base(np.dtype(np.int16)) == 0 else None
+        return None
+
     def calls(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
         """Calls that store integers in the byte domain, (positions, channels)."""
         calls = [c for form in self.forms for c in form.stores(tile, first, last)]

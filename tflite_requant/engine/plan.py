@@ -11,7 +11,7 @@ from tflite_requant import kernels
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.engine import tables
 from tflite_requant.engine.addition import Addition
-from tflite_requant.engine.buffers import Scratch
+from tflite_requant.engine.buffers import Scratch, placed
 from tflite_requant.engine.forms import Call, Flat, Grid, Image, Raw, Sections
 from tflite_requant.engine.graph import (
     Constants,
@@ -83,6 +83,7 @@ class _Planner:
         for fast in self.fast.values():
             self.stages[fast.op.index] = self._bound(fast)
         self._want_raw()
+        self._give_memory()
         demanded = {id(f) for fast in self.fast.values() for f in (fast.leader, fast.streamed)}
         calls = [c for t in self.main.inputs for c in self._staged(t)]
         for op in self.operators:
@@ -138,7 +139,7 @@ class _Planner:
         parts = weighted if fast.columns is None else fast.columns
         key = weighted.y, weighted.x, weighted.fill, np.dtype(dtype), parts.weights.shape[-1], rows
         return self._form(
-            tensor, ("sections", *key), lambda: Sections(self._grid(tensor), *key)
+            tensor, ("sections", *key), lambda: Sections(self._grid(tensor), *key, self.scratch)
         )  # fmt: skip
 
     def _image(self, tensor: int, weighted: Weighted, dtype) -> Image:
@@ -180,6 +181,24 @@ class _Planner:
                 self.values[tensor.index] = raw.array
                 forms.append(raw)
             self._output(fast).forms = forms
+
+    def _give_memory(self) -> None:
+        """Memory for matrices, which later ones use again once they have been read."""
+        step = {op.index: number for number, op in enumerate(self.operators)}
+        for fast in self.fast.values():  # what is joined is run when the last of it is
+            for joined in (fast.leader, fast.leader and fast.leader.streamed, fast.streamed):
+                if joined:
+                    step[joined.op.index] = max(step[joined.op.index], step[fast.op.index])
+        made = {t: step[op.index] for op in self.operators for t in op.outputs}
+        flat, needs = [], []
+        for tensor, forms in self.forms.items():
+            last = max(step[op.index] for op in self.readers[tensor])
+            for form in forms.values():
+                if isinstance(form, Flat):
+                    flat.append(form)
+                    needs.append((form.nbytes, made.get(tensor, -1), last))
+        for form, memory in zip(flat, placed(needs), strict=True):
+            form.give(memory)
 
     def _staged(self, tensor: int) -> list[Call]:
         """Calls that bring a plain value to the forms that its readers want."""

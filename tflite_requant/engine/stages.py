@@ -24,13 +24,17 @@ SMALL_WINDOW = 32  # numbers of one window row below which unrolling goes tap by
 
 
 def rescaled(
-    rescaler: Rescaler, products: np.ndarray, output: Output, first: int, last: int
-) -> list[Call]:
-    """Calls that rescale a tile and store it: as floats where its readers take them."""
+    rescaler: Rescaler, products: np.ndarray, scratch: Scratch, output: Output, first: int,
+    last: int,
+) -> list[Call]:  # fmt: skip
+    """Calls that rescale output rows and store them, as floats where their readers take them."""
     base = output.base(products.dtype)
     if base is None or base != rescaler.base:
-        calls, tile = rescaler.integers(products)
-        return calls + output.calls(tile, first, last)
+        place = output.place16(first, last)
+        if place is not None:
+            return rescaler.integers(products, place)
+        tile = scratch.take("outputs", products.shape, np.int16)
+        return rescaler.integers(products, tile) + output.calls(tile, first, last)
     target = output.target(products, first, last)
     return rescaler.floats(products, target) + output.keep(target, base, first, last)
 
@@ -91,7 +95,7 @@ class Product:
         return calls
 
     def _finish(self, products: np.ndarray, first: int, last: int) -> list[Call]:
-        return rescaled(self.rescaler, products, self.output, first, last)
+        return rescaled(self.rescaler, products, self.scratch, self.output, first, last)
 
     def _rows(self, first: int, last: int) -> tuple[np.ndarray, list[Call]]:
         """(matrix of what the output positions read, calls that fill it)."""
@@ -169,7 +173,7 @@ class Depthwise:
             calls = [self._sum(first, last, sums), *self._raised(sums)]
             calls.append(copy(products, sums.view(np.uint16)))
             calls += _joined(products, self.columns.counts)
-        return calls + rescaled(self.rescaler, products, self.output, first, last)
+        return calls + rescaled(self.rescaler, products, self.scratch, self.output, first, last)
 
     def _sum(self, first: int, last: int, out: np.ndarray) -> Call:
         source = self.sections
