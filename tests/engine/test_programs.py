@@ -121,6 +121,42 @@ def test_single_operators_have_programs(operator):
         assert sum(p is not None for p in found) >= 3
 
 
+@pytest.mark.parametrize("operator", ["ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"])
+@pytest.mark.parametrize("constant", [False, True], ids=["computed", "constant"])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        pytest.param(((1, 8, 8, 40), (1, 8, 8, 40)), id="same"),
+        pytest.param(((1, 8, 8, 40), (1, 1, 1, 40)), id="second"),
+        pytest.param(((40,), (1, 8, 8, 40)), id="first"),
+    ],
+)
+def test_tables_of_pairs(operator, constant, shapes):
+    """Operators of two 8-bit tensors that no other form was proven for."""
+    rng = np.random.default_rng(0)
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("int8", shapes[0], 0.013, 5))
+    data = rng.integers(-128, 128, shapes[1]).astype(np.int8)
+    y = graph.tensor(TensorSpec("int8", shapes[1], 0.031, -20, data=data if constant else None))
+    z = graph.tensor(TensorSpec("int8", (1, 8, 8, 40), 0.037, 11))
+    graph.operator(operator, (x, y), (z,))
+    w = graph.tensor(TensorSpec("int8", scale=0.1, data=np.ones((3, 1, 1, 40), np.int8)))
+    b = graph.tensor(TensorSpec("int32", scale=0.0037, data=np.zeros(3, np.int32)))
+    out = graph.tensor(TensorSpec("int8", (1, 8, 8, 3), 0.1, 0))
+    conv = {"padding": "SAME", "stride_h": 1, "stride_w": 1}
+    graph.operator("CONV_2D", (z, w, b), (out,), conv)
+    inputs = (x,) if constant else (x, y)
+    model = graph.build(inputs, (out,))
+    whole = engine.plan(model, keep_all=True)
+    for _ in range(3):
+        feeds = {t: rng.integers(-128, 128, model.main.tensors[t].shape).astype(np.int8)
+                 for t in inputs}  # fmt: skip
+        assert differences(model, whole, feeds) == []
+    assert any("_paired" in getattr(c, "__qualname__", "") for c in whole.calls) or (
+        operator == "ADD" and not constant and shapes[0] == shapes[1]
+    )
+
+
 def test_all_demo_samples(demo_model):
     samples = np.load(demo_model.with_name("digits_samples.npz"))["test"]
     plain = Interpreter(demo_model, fast=False)

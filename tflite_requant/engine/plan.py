@@ -231,6 +231,9 @@ class _Planner:
         if entries is not None and declared.inputs[0] is not constants[0]:
             read = tables.lookup(entries, types[0].numpy)
             return lambda: values.update({op.outputs[0]: read(values[op.inputs[0]])})
+        pairs = tables.pair_table(op.name, declared, attributes, law)
+        if pairs is not None:
+            return self._paired(op, pairs, [None if c is None else c.integers for c in constants])
         names = [kernels.output_name(i) for i in range(len(op.outputs))]
 
         def call() -> None:
@@ -240,5 +243,19 @@ class _Planner:
             )
             found = dict(kernel(Operands(inputs, types, inner), attributes, law))
             values.update((t, found[n]) for t, n in zip(op.outputs, names, strict=True))
+
+        return call
+
+    def _paired(self, op: Operator, entries: np.ndarray, constants: list) -> Call:
+        values, (first, second), (output,) = self.values, op.inputs, op.outputs
+        declared = self.main.tensors
+        read = tables.pair_lookup(entries, np.dtype(NUMPY[declared[output].dtype]))
+
+        def call() -> None:
+            left, right = (
+                values[t] if c is None else c
+                for t, c in zip((first, second), constants, strict=True)
+            )
+            values[output] = read(left, right)
 
         return call

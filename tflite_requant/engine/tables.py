@@ -1,7 +1,8 @@
-"""Functions of one 8-bit operand as 256 bytes, asked of the plain kernel once."""
+"""Functions of one or two 8-bit operands as tables, asked of the plain kernel once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,8 @@ ELEMENTWISE = frozenset(
     ("ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "QUANTIZE", "RELU",
      "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "RSQRT", "SQRT", "TANH")
 )  # fmt: skip
+PAIRWISE = frozenset(("ADD", "MUL", "SQUARED_DIFFERENCE", "SUB"))  # element by element
+ENOUGH = 2048  # elements from which on a table of all pairs is worth being made
 
 
 def table(
@@ -37,6 +40,46 @@ def table(
     except KernelError:
         return None
     return found.tobytes() if found.dtype.itemsize == 1 and found.size == 256 else None
+
+
+def pair_table(
+    operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
+) -> np.ndarray | None:
+    """Output bytes by bytes of both operands, uint8 (256, 256), or None for other operators."""
+    output = operands.output
+    if operator not in PAIRWISE or len(operands.inputs) != 2 or math.prod(output.shape) < ENOUGH:
+        return None
+    dtypes = {str(operand.dtype) for operand in operands.inputs} | {output.dtype}
+    qparams = [operand.qparams for operand in (*operands.inputs, output)]
+    if (
+        len(dtypes) > 1
+        or output.dtype not in BYTES
+        or any(q is None or q.per_axis for q in qparams)
+    ):
+        return None
+    every = np.arange(256, dtype=np.uint8).view(output.numpy)
+    pairs = np.broadcast_arrays(every[:, None], every[None, :])
+    asked = tuple(
+        QArray(np.ascontiguousarray(p), q) for p, q in zip(pairs, qparams, strict=False)
+    )  # fmt: skip
+    try:
+        *_, (_, found) = kernels.load(operator)(Operands(asked, (output,)), attributes, arithmetic)
+    except KernelError:
+        return None
+    return found.view(np.uint8) if found.dtype.itemsize == 1 and found.size == 1 << 16 else None
+
+
+def pair_lookup(
+    entries: np.ndarray, dtype: np.dtype
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function of two 8-bit arrays, broadcast, by such a table; results have `dtype`."""
+    flat = entries.reshape(-1)
+
+    def read(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        index = np.left_shift(first.view(np.uint8), 8, dtype=np.uint16)
+        return flat[np.bitwise_or(index, second.view(np.uint8))].view(dtype)
+
+    return read
 
 
 def lookup(entries: bytes, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
