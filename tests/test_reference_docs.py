@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tflite_requant.check import check
+from tflite_requant.flatbuffer import read
+from tflite_requant.requantize import requantize
 from tflite_requant.schemes import load_scheme, parse_scheme, preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +28,17 @@ def test_every_scheme_of_the_schemes_page_loads(block):
     assert parse_scheme(block, "schemes.md").name
 
 
-def test_the_schemes_page_shows_a_scheme():
-    assert BLOCKS
+@pytest.mark.parametrize("block", BLOCKS[1:], ids=range(1, len(BLOCKS)))
+def test_the_examples_of_the_schemes_page_work(block, demo_model):
+    scheme = parse_scheme(block, "schemes.md")
+    result = requantize(read(demo_model.read_bytes()), scheme)
+    assert [f.line() for f in check(result.model, scheme) if f.severity == "error"] == []
+    held = max(op.sum_bits for op in result.report.operators if op.sum_bits)
+    assert held <= scheme.accumulator.bits or scheme.accumulator.saturates
+
+
+def test_the_schemes_page_shows_schemes():
+    assert len(BLOCKS) == 5
 
 
 def test_the_table_of_presets_is_complete_and_right():
@@ -37,8 +49,13 @@ def test_the_table_of_presets_is_complete_and_right():
         activations, weights, bias = cells.split(" | ")
         assert activations.startswith(scheme.activations.dtype), name
         assert weights.startswith(f"{scheme.weights.dtype}, {scheme.weights.granularity}"), name
-        assert bias == scheme.bias.dtype, name
-        assert ("2^k" in activations) == (scheme.activations.scale == "power-of-two"), name
+        assert bias.split(",")[0] == scheme.bias.dtype, name
+        narrow = scheme.bias.bits < int(scheme.bias.dtype[3:])
+        assert (f"{scheme.bias.bits} bits" in bias) == narrow, name
+        assert ("2^" in bias) == scheme.bias.own_scale, name
+        kinds = {"any": "", "power-of-two": "scales 2^k", "power-of-two-ratio": "ratios 2^k"}
+        assert ("2^k" in activations) == (scheme.activations.scale != "any"), name
+        assert kinds[scheme.activations.scale] in activations, name
 
 
 def test_the_convolution_worked_by_hand_is_right():

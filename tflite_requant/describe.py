@@ -7,12 +7,15 @@ import math
 import numpy as np
 
 from tflite_requant.catalog import spec_of
-from tflite_requant.model import Operator
+from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
+from tflite_requant.model import Operator, TensorType
+from tflite_requant.model.dtypes import RANGES
 from tflite_requant.outcome import OperatorOutcome, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
 from tflite_requant.rewrite import SubgraphRewrite
+from tflite_requant.rules.weighted import Rewritten, as_matrix
 from tflite_requant.statistics import Statistics
 
 
@@ -70,6 +73,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             "folded": float(np.max(np.abs(rewritten.moved), initial=0.0)) / step,
             "dead_channels": rewritten.dead,
             "shifts": (int(exponents.min()), int(exponents.max())),
+            **_widths(rewritten, plan.at(op.index, "in", op.inputs.index(x), x)),
         }
     lost = plan.lost_clamps.get(op.index)
     if lost is not None:
@@ -83,6 +87,21 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
         exactness=_exactness(plan, op, spec, rewritten),
         **facts,
     )
+
+
+def _widths(rewritten: Rewritten, source: TensorType) -> dict:
+    """How wide the sums and the bias of an operator are, and what a bias of few bits costs."""
+    quantized = rewritten.weights
+    rows = as_matrix(quantized.integers, rewritten.axis) - quantized.qparams.zero_points[0]
+    bias = None if rewritten.bias is None else rewritten.bias.integers.astype(np.int64)
+    low, high = (n - source.qparams.zero_point for n in RANGES[source.dtype])
+    least, greatest = extremes(rows.astype(np.int64), min(low, 0), max(high, 0), bias)
+    held = 0 if bias is None else int(np.abs(bias).max(initial=0))
+    return {
+        "sum_bits": signed_bits(least.min(initial=0), greatest.max(initial=0)),
+        "bias_bits": signed_bits(-held, held),
+        "bias_rounded": rewritten.bias_rounded,
+    }
 
 
 def _exactness(plan: Plan, op: Operator, spec, rewritten) -> str:

@@ -37,6 +37,8 @@ class OperatorOutcome:
     numbers. folded: greatest mean that a bias absorbed, in output steps. multiplier_shift: least
     and greatest shift of its rescale, None without one. clamp_lost: (below, above) in output steps.
     dead_channels: how many were proven constant and gave up their weights.
+    sum_bits, bias_bits: widths that hold every sum for any input, and the bias; bias_rounded: the
+    largest rounding of a bias that has a position of its own, in output steps.
     """
 
     subgraph: int
@@ -53,6 +55,9 @@ class OperatorOutcome:
     clamp_lost: tuple[float, float] | None = None
     clamp_hits: tuple[float, float] | None = None
     dead_channels: int = 0
+    sum_bits: int | None = None
+    bias_bits: int | None = None
+    bias_rounded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

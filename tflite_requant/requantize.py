@@ -342,7 +342,7 @@ def _report(model, new, scheme, options, plans, done, judged, known, changed, fo
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
     operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
-    findings += [f for o in operators for f in _lost_clamp(o, options)]
+    findings += [f for o in operators for f in (*_lost_clamp(o, options), *_rounded_bias(o))]
     source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
     return Report(
         scheme=scheme.name,
@@ -374,6 +374,14 @@ def _unknown_fields(model: Model) -> Finding:
         f"written: {', '.join(model.unknown_fields[:3])}", "fields of schema/tflite.fbs",
         "a later release may know them",
     )  # fmt: skip
+
+
+def _rounded_bias(outcome) -> list[Finding]:
+    if not outcome.bias_rounded:
+        return []
+    found = f"its bias was rounded by up to {outcome.bias_rounded:.2g} output steps"
+    hint = "what a bias of few bits, at one position for all channels, can hold"
+    return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 
 def _lost_clamp(outcome, options: Options) -> list[Finding]:

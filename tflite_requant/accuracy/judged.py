@@ -12,16 +12,22 @@ from tflite_requant.errors import UsageError
 from tflite_requant.extract import PASSES_THROUGH, cut_at, last_softmax_input
 from tflite_requant.feeds import moved
 from tflite_requant.interpreter import Interpreter
+from tflite_requant.memory import memory_of
 from tflite_requant.model import Model, QArray, Tensor
 from tflite_requant.runtime import litert_run
 
+INTERPRETER = "interpreter"
 DETECTOR = "TFLite_Detection_PostProcess"
 REAL = ("float32", "float16", "float64")
 MAPS = ("SOFTMAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")  # what maps of scores end in
 
 
 class Judged:
-    """A model cut where it is looked at, and (runs) a way to run it on samples of the source."""
+    """A model cut where it is looked at, and (runs) a way to run it on samples of the source.
+
+    way: a resolver of LiteRT; "interpreter", in the arithmetic of the scheme that made the model;
+    or "interpreter:" and the name of an arithmetic profile.
+    """
 
     def __init__(self, source: Model, model: Model, way: str, runs: bool = True) -> None:
         softmax = last_softmax_input(model)
@@ -32,8 +38,12 @@ class Judged:
         self.source_inputs = source.inputs
         self.way = way
         self.names = tuple(t.name for t in self.model.outputs)
-        self._bytes = self.model.to_bytes() if runs and way != "interpreter" else b""
-        self._interpreter = Interpreter(self.model) if runs and way == "interpreter" else None
+        ours, _, arithmetic = way.partition(":")
+        own = (memory_of(model) or {}).get("arithmetic", "litert-reference")
+        self._bytes = self.model.to_bytes() if runs and ours != INTERPRETER else b""
+        self._interpreter = None
+        if runs and ours == INTERPRETER:
+            self._interpreter = Interpreter(self.model, arithmetic or own)
 
     @property
     def bytes_each(self) -> int:

@@ -50,6 +50,7 @@ def measure(
     *,
     through: str = "litert",
     resolver: str = "default",
+    arithmetic: str | None = None,
     seed: int = 0,
     ceiling: bool = True,
     progress: bool = False,
@@ -59,7 +60,8 @@ def measure(
 
     samples: sized and iterable: an array of the source's stored integers or real values with the
     batch dimension, or a tuple of them in graph order. labels: index of the right logit of each.
-    through: "litert" with a resolver of `runtime.RESOLVERS`, or "interpreter" (ours, bit-exact).
+    through: "litert" with a resolver of `runtime.RESOLVERS`, or "interpreter" (ours, bit-exact);
+    arithmetic: a profile for the results there, None: that of each one's scheme.
     seed: of the bootstrap. ceiling: also run the source under other kernels. executor: runs the
     samples in parts; the table is the same with any.
 
@@ -74,7 +76,8 @@ def measure(
     way = resolver if through == "litert" else through
     reference = Judged(source, source, way, runs=False)
     other = CEILING.get(way, "default" if litert_available() else None) if ceiling else None
-    plans = [(source, way), *((model, way) for model in results.values())]
+    theirs = f"{way}:{arithmetic}" if arithmetic and through == "interpreter" else way
+    plans = [(source, way), *((model, theirs) for model in results.values())]
     plans += [(source, other)] if other else []
     for model, _ in plans:
         reference.check_comparable(Judged(source, model, way, runs=False))

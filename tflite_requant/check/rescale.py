@@ -29,8 +29,11 @@ def shifts_of(real: np.ndarray, scheme: Scheme) -> np.ndarray:
     return np.asarray(quantize_multiplier(real)[1], np.int64)
 
 
-def multipliers(where: str, real: np.ndarray, what: str, scheme: Scheme) -> Iterator[Finding]:
-    """Findings about positive multipliers float64 [n]; `what` says what each of them is of."""
+def multipliers(
+    where: str, real: np.ndarray, what: str, scheme: Scheme, limits: tuple[int, int]
+) -> Iterator[Finding]:
+    """Findings about positive multipliers float64 [n]; `what` says what each of them is of, limits
+    which shifts there may be."""
     told = _each(what, len(real))
     if needs_powers(scheme):
         off = np.abs(real / np.exp2(np.rint(np.log2(real))) - 1) > FLOAT32_NOISE
@@ -40,9 +43,11 @@ def multipliers(where: str, real: np.ndarray, what: str, scheme: Scheme) -> Iter
             hint = "weights scale = output scale x 2**k / input scale"
             yield Finding("error", where, "rescale-multiplier", found, need, hint)
             return
-    low, high = scheme.rescale.shift
+    low, high = limits
     shift = shifts_of(real, scheme)
-    for outside, side in ((shift < low, "coarser"), (shift > high, "finer")):
+    # A multiplier of less than 2**-32 is stored as 0.
+    nothing = (quantize_multiplier(real)[0] == 0) & (not needs_powers(scheme))
+    for outside, side in (((shift < low) & ~nothing, "coarser"), (shift > high, "finer")):
         if outside.any():
             worst = int(np.flatnonzero(outside)[0])
             found = f"{told(outside)} shifts by {shift[worst]}"
@@ -65,4 +70,4 @@ def ratios(op: Operator, where: str, tensors: list[Tensor], scheme: Scheme) -> I
         return
     *inputs, output = tensors
     real = np.array([t.qparams.scale / output.qparams.scale for t in inputs])
-    yield from multipliers(where, real, "operand", scheme)
+    yield from multipliers(where, real, "operand", scheme, scheme.rescale.add_shift)

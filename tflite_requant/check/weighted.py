@@ -96,9 +96,8 @@ class Weighted:
             found = f"channel {worst} multiplies by {real[worst]:.4g}"
             yield self._error("multiplier-limit", found, f"below {MULTIPLIER_LIMIT:g}")
         one = bool((real == real[0]).all())
-        yield from rescale.multipliers(
-            self.where, real[:1] if one else real, "every channel" if one else "channel", self.law
-        )
+        real, what = (real[:1], "every channel") if one else (real, "channel")
+        yield from rescale.multipliers(self.where, real, what, self.law, self.law.rescale.shift)
 
     def _bias_scales(self) -> Iterator[Finding]:
         if self.bias.qparams is None:

@@ -208,6 +208,7 @@ class Grids:
         lead = tensors[0]
         if (
             not self.context.fold
+            or self.context.scheme.bias.own_scale  # few bits: no room for what a fold adds
             or domain != self.context.default
             or not isinstance(law.zero_point, int)
             or law.scale == POWER_OF_TWO

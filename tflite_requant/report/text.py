@@ -29,7 +29,8 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     if verbose and report.inserted:
         lines += ["", "  inserted", *(f"    {line}" for line in report.inserted)]
     if verbose and report.operators:
-        lines += ["", "  operators, steps are those of the output", *operator_table(report)]
+        head = "  operators; widths of sums and biases, output steps folded and lost"
+        lines += ["", head, *operator_table(report)]
     return "\n".join(lines)
 
 
@@ -122,7 +123,7 @@ def _worst_first(report: Report) -> list[Finding]:
 def operator_table(report: Report) -> list[str]:
     """A line for each operator."""
     several = len({op.subgraph for op in report.operators}) > 1
-    head = ("op", "name", "exactness", "exact", "of", "shifts", "folded", "clamp lost")
+    head = ("op", "name", "exactness", "exact", "of", "shifts", "sum", "bias", "folded", "lost")
     rows = [
         (
             f"{op.subgraph}.{op.index}" if several else str(op.index),
@@ -131,12 +132,18 @@ def operator_table(report: Report) -> list[str]:
             str(op.exact_channels) if op.channels else "",
             str(op.channels) if op.channels else "",
             shifts(op.shifts),
+            _bits(op.sum_bits),
+            _bits(op.bias_bits),
             _steps(op.folded) if op.channels else "",
             _lost(op),
         )
         for op in report.operators
     ]
-    return table(head, rows, "><<>>>>>")
+    return table(head, rows, "><<>>>>>>>")
+
+
+def _bits(width: int | None) -> str:
+    return "" if width is None else f"{width}b"
 
 
 def shifts(pair: tuple[int, int] | None) -> str:

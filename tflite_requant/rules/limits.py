@@ -24,6 +24,7 @@ from tflite_requant.schemes import RATIO, BiasLaw, Scheme
 # Headroom of the accumulator over the bias, in bits; int64 accumulators have 48 bits in kernels.
 HEADROOM_BITS = 2
 WIDE_ACCUMULATOR_BITS = 48
+DEEPEST, HIGHEST = -31, 30  # shifts that any output stage is taken to have
 NARROW = 32  # bits of a bias from which on it is only kept from wrapping
 SLACK = 2.0**-5  # by which a scale is raised above what a limit asks for
 MARGIN = 2  # output steps beyond the range at which an output is surely saturated
@@ -74,7 +75,7 @@ def floor_of(reach: np.ndarray, steps: Steps, scheme: Scheme) -> np.ndarray:
     else:
         floor = reach / (steps.unit * 2.0 ** (min(law.bits, WIDE_ACCUMULATOR_BITS) - HEADROOM_BITS))
     low = scheme.rescale.shift[0]
-    if low > -31:
+    if low > DEEPEST or _only_powers(scheme):
         floor = np.maximum(floor, steps.output / steps.unit * 2.0 ** _exact(low, scheme))
     return floor
 
@@ -83,7 +84,7 @@ def ceiling_of(steps: Steps, scheme: Scheme, limit: float) -> float:
     """The largest weights scale that the runtime's limit of multipliers and shifts (H3) permit."""
     top = 2.0 ** scheme.rescale.shift[1]
     largest = limit * (1 - 2.0**-10)
-    if scheme.rescale.shift[1] < 30:
+    if scheme.rescale.shift[1] < HIGHEST:
         largest = min(largest, top if _only_powers(scheme) else top * (1 - 2.0**-10))
     return largest * steps.output / steps.unit
 

@@ -77,9 +77,9 @@ class WeightedOperands:
 class Rewritten:
     """New constants. moved: what each bias absorbed, real units, float64 [O]; exact: bool [O], rows
     whose weights are the source's; bias_law_broken: largest relative distance of the source's bias
-    scales from input scale times weights scale, 0 where the law holds. dead: rows
-    that were proven constant and given simpler constants. bias_rounded: the largest
-    rounding of a bias, in output steps, where it has a position of its own."""
+    scales from input scale times weights scale, 0 where the law holds. axis: output channels in the
+    weights. dead: rows that were proven constant and given simpler constants. bias_rounded: the
+    largest rounding of a bias, in output steps; None where it has no position of its own."""
 
     weights: QArray
     bias: QArray | None
@@ -89,7 +89,8 @@ class Rewritten:
     clipped_bias: int
     bias_law_broken: float
     bias_axis_wrong: bool = False
-    bias_rounded: float = 0.0
+    axis: int = 0
+    bias_rounded: float | None = None
     dead: int = 0
 
 
@@ -221,7 +222,8 @@ def rewrite(
         clipped_bias=int(clipped.sum()),
         bias_law_broken=broken,
         bias_axis_wrong=_axis_wrong(operands.bias),
-        bias_rounded=float(rounded.max(initial=0.0)),
+        axis=axis,
+        bias_rounded=float(rounded.max(initial=0.0)) if scheme.bias.own_scale else None,
     )  # fmt: skip
 
 

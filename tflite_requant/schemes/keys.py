@@ -135,7 +135,11 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "shift": _pair(0, 31, equal=True),
     },
     "accumulator": {"bits": _integer(16, 64), "saturates": _one_of(True, False)},
-    "rescale": {"multiplier_bits": _multiplier_bits, "shift": _pair(-31, 30)},
+    "rescale": {
+        "multiplier_bits": _multiplier_bits,
+        "shift": _pair(-31, 30),
+        "add_shift": _pair(-31, 30),
+    },
     "operators": {
         "allow": _names(star=True),
         "cpu": _names(star=False),

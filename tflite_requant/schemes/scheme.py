@@ -103,11 +103,13 @@ class RescaleLaw:
     """multiplier_bits and shift range (positive = left, as TFLite) of the output stage.
 
     multiplier_bits 0: the stage only shifts: multipliers are 2**shift. With a multiplier M in
-    [0.5, 1) they are M * 2**shift.
+    [0.5, 1) they are M * 2**shift. add_shift: the range for the operands of ADD and SUB, each
+    relative to the output.
     """
 
     multiplier_bits: int = 32
     shift: tuple[int, int] = (-31, 30)
+    add_shift: tuple[int, int] = (-31, 30)
 
     @property
     def shifts_only(self) -> bool:
