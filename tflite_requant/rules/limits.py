@@ -99,10 +99,10 @@ def _exact(low: int, scheme: Scheme) -> int:
 
 
 def cut(
-    bias: np.ndarray, centred: np.ndarray, scale: np.ndarray, steps: Steps, law: BiasLaw
+    bias: np.ndarray, centred: np.ndarray, scale: np.ndarray, steps: Steps, scheme: Scheme
 ) -> np.ndarray:
     """Integer biases, float64 [O], none larger than what saturates the output for every input."""
-    if not is_narrow(law):
+    if not is_narrow(scheme.bias) and scheme.accumulator.bits >= NARROW:
         return bias
     least, greatest = extremes(centred, steps.low, steps.high)
     multiplier = steps.unit * scale / steps.output

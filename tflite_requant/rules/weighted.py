@@ -193,7 +193,7 @@ def rewrite(
         shift = operands.output_offset - operands.input_offset * _row_sums(real)
         wanted = limits.cut(
             round_half_away((bias + moved + shift) / bias_scale), centred, fit.scale, steps,
-            scheme.bias,
+            scheme,
         )  # fmt: skip
         clipped = np.abs(wanted) > limit
         integers = limits.placed(np.clip(wanted, -limit, limit), scheme.bias)
