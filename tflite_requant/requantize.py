@@ -380,7 +380,7 @@ def _rounded_bias(outcome) -> list[Finding]:
     if not outcome.bias_rounded:
         return []
     found = f"its bias was rounded by up to {outcome.bias_rounded:.2g} output steps"
-    hint = "what a bias of few bits, at one position for all channels, can hold"
+    hint = "its few bits at one position hold no more"
     return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 

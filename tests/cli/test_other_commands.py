@@ -134,6 +134,20 @@ def test_every_result_is_legal(demo_model, folder, capsys, scheme):
     assert main(["check", "x.tflite", "-s", scheme]) == 0, capsys.readouterr().out
 
 
+def test_check_may_let_unknown_operators_stand(folder, capsys):
+    (folder / "odd.tflite").write_bytes(odd_model())
+    assert main(["odd.tflite", "-s", "symmetric", "--keep-unknown", "-q", "-o", "o.tflite"]) == 0
+    for words, code in ((["odd.tflite"], 1), (["odd.tflite", "--keep-unknown"], 1),
+                        (["o.tflite"], 0)):  # fmt: skip
+        capsys.readouterr()
+        assert main(["check", *words, "-s", "symmetric", "--json"]) == code
+        found = json.loads(capsys.readouterr().out)["findings"]
+        (unknown,) = [f for f in found if f["law"] == "operator-unknown"]
+        asked = words != ["odd.tflite"]
+        assert unknown["severity"] == ("exception" if asked else "error")
+        assert ("asked for by --keep-unknown" in unknown["found"]) == asked
+
+
 # --- schemes -----------------------------------------------------------------------------------
 
 

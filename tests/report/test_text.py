@@ -27,8 +27,9 @@ def note(index: int) -> Finding:
 
 
 CONV = OperatorOutcome(
-    0, 0, "CONV_2D", "op 0 CONV_2D conv", "bit-identical", 8, 7, 80, 70, 0.25, (-9, -6)
-)
+    0, 0, "CONV_2D", "op 0 CONV_2D conv", "bit-identical", 8, 7, 80, 70, 0.25, (-9, -6),
+    sum_bits=18, bias_bits=16,
+)  # fmt: skip
 FC = OperatorOutcome(
     0, 1, "FULLY_CONNECTED", "op 1 FC", "grid-exact", 2, 2, 20, 20, math.inf, (-7, -7)
 )
@@ -115,8 +116,8 @@ def test_measured_hits_weigh_more_than_steps():
 
 def test_verbose_shows_each_operator_and_insertion():
     rows = [line.split() for line in lines_of(REPORT, verbose=True)]
-    assert ["0", "CONV_2D", "bit-identical", "7", "8", "-9..-6", "0.25"] in rows
-    assert ["1", "FULLY_CONNECTED", "grid-exact", "2", "2", "-7", "-"] in rows
+    assert ["0", "CONV_2D", "bit-identical", "7/8", "-9..-6", "18b", "16b", "0.25"] in rows
+    assert ["1", "FULLY_CONNECTED", "grid-exact", "2/2", "-7", "-"] in rows
     assert ["6", "ADD", "approximated", "-6"] in rows
     assert ["MAXIMUM", "0", "z"] in rows
 
@@ -137,3 +138,14 @@ def test_unchanged():
 
 def test_nothing_weighted_no_channels():
     assert "channels" not in summary_text(replace(REPORT, operators=(clamped(0, (1.0, 0.0)),)), "x")
+
+
+def test_many_exceptions_are_cut():
+    many = tuple(
+        Finding("exception", f"tensor {i} t", "activation-dtype", "int8") for i in range(9)
+    )
+    report = replace(REPORT, findings=many)
+    short, whole = (lines_of(report, verbose=verbose) for verbose in (False, True))
+    assert "exceptions, 8 of 9; -v shows all" in short
+    assert not any("tensor 8 t" in line for line in short)
+    assert any("tensor 8 t" in line for line in whole)

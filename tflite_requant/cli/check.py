@@ -26,6 +26,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true",
         help="exceptions (what TFLite fixes against the scheme) fail too",
     )  # fmt: skip
+    parser.add_argument(
+        "--keep-unknown", action="store_true",
+        help="operators outside the catalog may stand; a result of requantize --keep-unknown "
+        "remembers that",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         screen(model)
     except FormatError as error:
         raise type(error)(f"{args.model}: {error}", error.findings) from None
-    findings = check(model, scheme)
+    findings = check(model, scheme, args.keep_unknown or None)
     failing = ("error", "exception") if args.strict else ("error",)
     legal = not any(f.severity in failing for f in findings)
     if not legal and (args.json or args.quiet):

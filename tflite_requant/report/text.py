@@ -13,6 +13,7 @@ from tflite_requant.report.layout import fields, percent, plural, shorten, table
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
 KEPT = ("identical", "shifted", "relabelled", "regridded")
 SHOWN_NOTES = 3
+SHOWN_EXCEPTIONS = 8
 NAME_WIDTH = 26
 
 
@@ -99,7 +100,11 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
     found = []
     for severity in ("error", "exception", "warning"):
         some = [f for f in report.findings if f.severity == severity]
-        if some:
+        cut = severity == "exception" and not verbose and len(some) > SHOWN_EXCEPTIONS
+        if cut:
+            title = f"exceptions, {SHOWN_EXCEPTIONS} of {len(some)}; -v shows all"
+            found.append((title, some[:SHOWN_EXCEPTIONS]))
+        elif some:
             found.append((f"{severity}s", some))
     notes = _worst_first(report)
     if notes and not verbose and len(notes) > SHOWN_NOTES:
@@ -123,14 +128,13 @@ def _worst_first(report: Report) -> list[Finding]:
 def operator_table(report: Report) -> list[str]:
     """A line for each operator."""
     several = len({op.subgraph for op in report.operators}) > 1
-    head = ("op", "name", "exactness", "exact", "of", "shifts", "sum", "bias", "folded", "lost")
+    head = ("op", "name", "exactness", "exact", "shifts", "sum", "bias", "folded", "lost")
     rows = [
         (
             f"{op.subgraph}.{op.index}" if several else str(op.index),
             shorten(op.name, NAME_WIDTH),
             op.exactness,
-            str(op.exact_channels) if op.channels else "",
-            str(op.channels) if op.channels else "",
+            f"{op.exact_channels}/{op.channels}" if op.channels else "",
             shifts(op.shifts),
             _bits(op.sum_bits),
             _bits(op.bias_bits),
@@ -139,7 +143,7 @@ def operator_table(report: Report) -> list[str]:
         )
         for op in report.operators
     ]
-    return table(head, rows, "><<>>>>>>>")
+    return table(head, rows, "><<>>>>>>")
 
 
 def _bits(width: int | None) -> str:
