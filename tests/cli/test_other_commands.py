@@ -153,7 +153,8 @@ def test_check_may_let_unknown_operators_stand(folder, capsys):
 
 def test_schemes_lists_all(capsys):
     lines = told(capsys, "schemes").splitlines()
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(preset_names())
+    assert [line.split()[0] for line in lines] == list(preset_names())
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("name", preset_names())

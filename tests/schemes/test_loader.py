@@ -155,6 +155,46 @@ def test_presets(validator, name):
     assert load_scheme(name).summary
 
 
+HARDWARE = [name for name in preset_names() if load_scheme(name).source]
+
+
+@pytest.mark.parametrize("name", HARDWARE)
+def test_hardware_presets_say_where_facts_are_from_and_what_is_unknown(name):
+    scheme = load_scheme(name)
+    assert all("https://" in source for source in scheme.source)
+    assert scheme.unknown
+    assert "source = " in preset_text(name) and "unknown = " in preset_text(name)
+
+
+def test_there_are_hardware_presets():
+    assert set(HARDWARE) >= {"esp-dl-esp32s3", "esp-dl-esp32p4", "vitis-dpu", "max78000", "ethos-u"}
+
+
+# What the sources say in numbers: (preset, where to look, what is there).
+FACTS = [
+    ("esp-dl-esp32s3", "bias.bits", 20),
+    ("esp-dl-esp32s3", "accumulator.bits", 20),
+    ("esp-dl-esp32s3", "weights.granularity", "per-tensor"),
+    ("esp-dl-esp32s3", "arithmetic", "shift-half-up"),
+    ("esp-dl-esp32p4", "weights.granularity", "per-axis"),
+    ("esp-dl-esp32p4", "bias.bits", 32),
+    ("esp-dl-esp32p4", "arithmetic", "shift-half-even"),
+    ("vitis-dpu", "bias.limit", 127 << 16),
+    ("vitis-dpu", "rescale.shift", (-16, 0)),
+    ("max78000", "bias.limit", 127 * 128),
+    ("max78000", "rescale.shift", (-15 - 7, 15 - 7)),
+    ("ethos-u", "weights.sum", 127 * 65536),
+]
+
+
+@pytest.mark.parametrize("name, path, value", FACTS, ids=lambda v: str(v))
+def test_facts(name, path, value):
+    found = load_scheme(name)
+    for word in path.split("."):
+        found = getattr(found, word)
+    assert found == value
+
+
 def test_name_is_needed(validator):
     with pytest.raises(SchemeError, match="no name"):
         parse_scheme("", "mine.toml")
