@@ -128,7 +128,7 @@ KERNELS: dict[str, Entry] = {
     "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),
     "LOG": Entry("elementwise", ("int8", "int16", *REAL), function="logarithm", quantized=(0,)),
     "GELU": Entry("elementwise", QUANTIZED, function="gelu", quantized=(0,)),
-    "ELU": Entry("elementwise", ("int8", *REAL), function="elu", quantized=(0,)),
+    "ELU": Entry("elementwise", ("int8",), function="elu", quantized=(0,)),
     "SQRT": Entry("elementwise", ("int8", "int16", *REAL), function="square_root", quantized=(0,)),
     "RSQRT": Entry(
         "elementwise", ("int8", "int16", *REAL), function="inverse_square_root", quantized=(0,)

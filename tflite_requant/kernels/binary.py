@@ -81,7 +81,7 @@ def squared_difference(
 
 
 def power(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    first, second = np.broadcast_arrays(*_plain(operands))
+    first, second = _plain(operands)
     if first.dtype.kind == "f":
         yield "output", c_power(first, second)
         return

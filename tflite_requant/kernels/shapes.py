@@ -25,9 +25,12 @@ def fill(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> 
 
 def arange(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     start, limit, delta = (operands.input(i).integers.reshape(-1)[0] for i in range(3))
+    if not delta:
+        raise KernelError("steps of 0")
     count = max(0, int(np.ceil((limit - start) / delta)))
-    steps = np.arange(count).astype(start.dtype)
-    yield "output", (start + steps * delta).astype(operands.output.numpy)
+    steps = np.full(count, delta)
+    steps[:1] = start  # added up one by one, as a float sum depends on it
+    yield "output", np.add.accumulate(steps).astype(operands.output.numpy)
 
 
 def broadcast_to(

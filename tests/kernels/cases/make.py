@@ -45,21 +45,23 @@ def limits(dtype: str) -> tuple[int, int]:
 
 def values(rng: np.random.Generator, dtype: str, shape: Sequence[int]) -> np.ndarray:
     """Stored values: mostly uniform over the type, sometimes extremes or a narrow band."""
-    if dtype == "float32":
-        return (rng.standard_normal(shape) * 10.0 ** rng.integers(-1, 2)).astype(np.float32)
+    if dtype in ("float32", "float16"):
+        return np.asarray(rng.standard_normal(shape) * 10.0 ** rng.integers(-1, 2), dtype)
     if dtype == "bool":
-        return rng.integers(0, 2, shape).astype(bool)
+        return np.asarray(rng.integers(0, 2, shape), bool)
+    if dtype == "uint32":
+        return np.asarray(rng.integers(0, 1000, shape), dtype)
     if dtype in ("int32", "int64"):
-        return rng.integers(-1000, 1000, shape).astype(dtype)
+        return np.asarray(rng.integers(-1000, 1000, shape), dtype)
     low, high = limits(dtype)
     kind = rng.integers(0, 8)
     if kind == 0:
-        return rng.choice([low, high], shape).astype(dtype)
+        return np.asarray(rng.choice([low, high], shape), dtype)
     if kind == 1:
         centre = int(rng.integers(low, high + 1))
         band = rng.integers(centre - 3, centre + 4, shape)
         return np.clip(band, low, high).astype(dtype)
-    return rng.integers(low, high + 1, shape).astype(dtype)
+    return np.asarray(rng.integers(low, high + 1, shape), dtype)
 
 
 def scale(rng: np.random.Generator, middle: float = 0.05, spread: float = 1.0) -> float:
@@ -103,11 +105,12 @@ def case(
     outputs: Sequence[TensorSpec],
     options: dict | None = None,
     runs: int = 2,
+    fed: list[list[np.ndarray]] | None = None,
     **keywords,
 ) -> Case:
-    """A one-operator model, fed with drawn values."""
+    """A one-operator model, fed with drawn values, or those given."""
     model = one_operator_model(opcode, inputs, outputs, options, **keywords)
-    fed = [[values(rng, t.dtype, t.shape) for t in model.inputs] for _ in range(runs)]
+    fed = fed or [[values(rng, t.dtype, t.shape) for t in model.inputs] for _ in range(runs)]
     described = ", ".join(
         f"{t.dtype}{list(t.shape)} {t.qparams.scales[:1]} {t.qparams.zero_points[:1]}"
         if t.qparams
