@@ -11,7 +11,12 @@ from scalar import LOOPS
 
 from tflite_requant.interpreter import Interpreter
 
-SELECTED = [name for name in NAMES if name.rsplit("-", 1)[0] in LOOPS]
+QUANTIZED = ("uint8", "int8", "int16")  # what the loops are written for
+SELECTED = [
+    name
+    for name, operator, dtype in ((n, *n.rsplit("-", 1)) for n in NAMES)
+    if operator in LOOPS and dtype in QUANTIZED
+]
 MOST_ELEMENTS = 400
 
 
