@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from graphs import Net, inputs_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tflite_requant.files import load
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.memory import memory_of
+from tflite_requant.model import QArray
 from tflite_requant.planning import gauge, plan
 from tflite_requant.planning.grid import is_power_of_two
 from tflite_requant.requantize import Options, requantize
@@ -123,3 +125,40 @@ def test_undoing_the_labels_gives_the_source_back(demo, request):
     # Read without the labels, a gain of 1.19 or an offset alone would leave less than this.
     for t in labels:
         assert signal[t] > 20 * noise[t], demo.main.tensors[t].name
+
+
+def concatenated(last, constant=False):
+    """Two convolutions on grids of their own, joined on a third, and what reads that."""
+    net = Net()
+    x, a, b = net.act("x"), net.act("a", 0.1, 120), net.act("b", 0.05, 130)
+    joined, y = (net.act(name, 0.11, 125, channels=4) for name in "jy")
+    net.conv(x, a)
+    net.conv(x, b)
+    if constant:
+        b = net.constant("c", np.arange(32).reshape(1, 4, 4, 2) * 7, 0.05, 130)
+    net.operator("CONCATENATION", (a, b), (joined,), {"axis": 3})
+    if last == "LOGISTIC":
+        y = net.act("p", 1 / 256, 0, channels=4)
+        net.operator("LOGISTIC", (joined,), (y,))
+    else:
+        net.conv(joined, y)
+    return net.build((x,), (y,))
+
+
+@pytest.mark.parametrize("name", ["symmetric-po2", "symmetric-po2-per-tensor"])
+@pytest.mark.parametrize("constant", [False, True], ids=["computed", "constant"])
+@pytest.mark.parametrize("last", ["LOGISTIC", "CONV_2D"])
+def test_both_sides_of_a_bridge_share_one_gain(last, constant, name):
+    """What is joined has the source's real values: a QUANTIZE knows scales, but no gains."""
+    model = concatenated(last, constant)
+    result = requantize(model, name).model
+    gains = {e["tensor"]: e["gain"] for e in memory_of(result).get("relabelled", [])}
+    old = Interpreter(model).run(inputs_for(model), keep=["j"])["j"]
+    moved = [(f.astype(int) - 128).astype(np.int8) for f in inputs_for(model)]
+    new = Interpreter(result).run(moved, keep=["j"])["j"]
+    grids = [next(t for t in m.main.tensors if t.name == "j") for m in (model, result)]
+    reals = [QArray(v, t.qparams).real() for v, t in zip((old, new), grids, strict=True)]
+    step = grids[1].qparams.scale
+    assert np.ptp(reals[0]) > 8 * step
+    true = reals[1] / gains.get(grids[1].index, 1.0)
+    assert np.abs(true - reals[0]).max() <= 2 * step

@@ -6,7 +6,8 @@ value changes no ratio that a weighted operator cannot take into its weights and
 keeps the scale e that suits it, and is written with the power of two n next to it: its stored reals
 are gain = n / e times the true ones.
 
-G1  tensors that an operator adds, compares or passes on share one gain.
+G1  tensors that an operator adds, compares or passes on share one gain, and the two sides of a
+    QUANTIZE that will be put between an operator and what it reads or writes.
 G2  a weighted operator joins nothing: its weights take the ratio of the gains around it.
 G3  graph inputs and outputs, fixed outputs, fences and all other operators have gain 1; SOFTMAX
     takes the gain of its input into beta.
@@ -44,12 +45,16 @@ def gain_classes(
     ported: Iterable[tuple[Operator, OpSpec | None, list]],
     root_at: Mapping[tuple[int, str, int], Hashable],
     anchored: Iterable[Hashable],
+    bridged: Iterable[tuple[Hashable, Hashable]] = (),
 ) -> tuple[Groups, set[Hashable]]:
     """(classes of group representatives that share a gain, representatives of gain 1).
 
-    root_at: port -> representative of its group; anchored: those known to have gain 1.
+    root_at: port -> representative of its group; anchored: those known to have gain 1; bridged:
+    pairs with a QUANTIZE between them.
     """
     classes, fixed = Groups(), set(anchored)
+    for one, other in bridged:
+        classes.union(one, other)
     for op, spec, ports in ported:
         roots = [(side, operand, root_at[op.index, side, p]) for side, p, _, operand in ports]
         for _, _, root in roots:

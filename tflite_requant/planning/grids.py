@@ -128,8 +128,29 @@ class Grids:
             if not free:
                 anchored.add(root)
         anchored |= {root for roots in roots_of.values() if len(roots) > 1 for root in roots}
-        classes, fixed = gauge.gain_classes(self.nodes.ported, root_at, anchored)
+        bridged, constants = self._bridged(root_at, roots_of)
+        anchored |= constants
+        classes, fixed = gauge.gain_classes(self.nodes.ported, root_at, anchored, bridged)
         return classes, fixed | {classes.find(root) for root in anchored}
+
+    def _bridged(
+        self, root_at: dict, roots_of: dict[int, set[Node]]
+    ) -> tuple[list[tuple[Node, Node]], set[Node]]:
+        """Pairs of groups that one tensor is on, home and port; groups of constants that are
+        written on the grids of others, and of these: both keep their reals."""
+        pairs, constants = [], set()
+        for op, _, ports in self.nodes.ported:
+            for side, position, tensor, _ in ports:
+                port = op.index, side, position
+                producer = self.context.producers.get(tensor.index)
+                if tensor.is_constant:
+                    if self.nodes.port_nodes[port][0] != tensor.index:
+                        constants |= {root_at[port], *roots_of.get(tensor.index, ())}
+                elif producer is None or producer.index in self.context.domains:
+                    home = self.nodes.groups.find(self.nodes.home_node(tensor.index))
+                    if home != root_at[port]:
+                        pairs.append((home, root_at[port]))
+        return pairs, constants
 
     def _relabel(self, sets: list, classes: Groups, anchored: set, types: dict) -> None:
         """Write the tensors of every free class with powers of two, and note their gains."""
