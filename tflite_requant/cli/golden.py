@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from tflite_requant.cli.terminal import warn
@@ -26,6 +27,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", metavar="DIR", help="compute a set again and compare every byte"
     )
+    parser.add_argument(
+        "--actual", metavar="DIR",
+        help="with --verify: compare what hardware computed, in the set's paths and formats, and "
+        "say what the differences look like",
+    )  # fmt: skip
     what = parser.add_argument_group("what is written")
     what.add_argument(
         "--layers", metavar="LIST", default="",
@@ -74,6 +80,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> tuple[int, str]:
+    if args.actual is not None and args.verify is None:
+        raise UsageError("--actual DIR needs --verify DIR: the set that it is compared with")
+    if args.verify is not None and (args.model is not None or args.output is not None):
+        raise UsageError("--verify DIR needs no MODEL and no --output: the set holds its model")
+    if args.actual is not None:
+        return _compare(args)
     if args.verify is not None:
         return _verify(args)
     if args.model is None or args.output is None:
@@ -137,8 +149,6 @@ def _text(args: argparse.Namespace, found) -> list[str]:
 def _verify(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.golden import verify_golden_vectors
 
-    if args.model is not None or args.output is not None:
-        raise UsageError("--verify DIR needs no MODEL and no --output: the set holds its model")
     found = verify_golden_vectors(Path(args.verify))
     code = 0 if found.passed else 1
     if args.json:
@@ -158,4 +168,31 @@ def _verify(args: argparse.Namespace) -> tuple[int, str]:
     if len(shown) < len(found.problems):
         hidden = plural(len(found.problems) - len(shown), "problem")
         lines.append(f"  and {hidden} more; -v shows all")
+    return code, "\n".join(lines)
+
+
+def _compare(args: argparse.Namespace) -> tuple[int, str]:
+    from tflite_requant.golden import compare_dump
+
+    found = compare_dump(args.verify, args.actual)
+    code = 0 if found.passed else 1
+    if args.json:
+        return code, document(
+            "golden", verified=args.verify, actual=args.actual, arrays=found.arrays,
+            passed=found.passed, findings=[plain(asdict(f)) for f in found.findings],
+        )  # fmt: skip
+    if args.quiet and found.passed:
+        return code, ""
+    differ = "no bit differs" if found.passed else plural(len(found.findings), "stage") + " differ"
+    lines = [args.actual, *fields([("arrays", f"{found.arrays:,}"), ("verdict", differ)])]
+    for finding in found.findings:
+        lines += ["", *wrap(f"{finding.operator}: {finding.stage}", "  ", "    ")]
+        share = f"{finding.differing:,} of {finding.elements:,} elements, in "
+        share += f"{len(finding.cases)} of {plural(finding.compared, 'case')}"
+        told = [("differ", share), ("first", finding.first)]
+        told += [("cause", text) for _, text in finding.causes]
+        if not finding.causes:
+            told.append(("cause", "none of the known faults explains it"))
+        told += [("note", text) for text in finding.facts]
+        lines += fields(told, "    ")
     return code, "\n".join(lines)

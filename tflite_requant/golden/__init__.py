@@ -6,12 +6,13 @@ Names are imported when they are first used.
 from importlib import import_module
 
 _HOMES = {
+    "compare_dump": "dump",
     "Request": "request",
     "verify_golden_vectors": "verify",
     "write_golden_vectors": "write",
 }
 
-__all__ = ["Request", "verify_golden_vectors", "write_golden_vectors"]
+__all__ = ["Request", "compare_dump", "verify_golden_vectors", "write_golden_vectors"]
 
 
 def __getattr__(name: str):

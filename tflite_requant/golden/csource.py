@@ -53,6 +53,18 @@ def header(
     return "\n".join([*lines, f"#endif /* {guard} */", ""]).encode("utf-8", "backslashreplace")
 
 
+def index(guard: str, comment: str, includes: Iterable[str], macro: str, cases) -> bytes:
+    """A header of headers, with a list of the cases.
+
+    cases: (what names of the case's arrays begin with, its id). `macro(X)` calls X(symbol, id) for
+    each of them.
+    """
+    lines = [f"/* {_comment(comment)} */", f"#ifndef {guard}", f"#define {guard}", ""]
+    lines += [*(f'#include "{name}"' for name in includes), "", f"#define {macro}(X) \\"]
+    lines += [f'    X({symbol}, "{number}") \\' for symbol, number in cases]
+    return "\n".join([*lines, "", f"#endif /* {guard} */", ""]).encode()
+
+
 def source(include: str, arrays: Mapping[str, tuple[np.ndarray, int]], layout: str) -> bytes:
     """The definitions; arrays: name -> (array, fill of a layout's empty channels)."""
     parts = [f'#include "{include}"\n']

@@ -127,6 +127,18 @@ def constants_of(unit: Unit) -> dict[str, np.ndarray]:
     return found
 
 
+def constants_for_c(unit: Unit) -> dict[str, np.ndarray]:
+    """Multiplier and shift of rescalings that only shift: kernels in C take them all the same."""
+    rescales = rescales_of(unit)
+    found = {}
+    for rescale in rescales:
+        prefix = "" if len(rescales) == 1 or rescale.result == "rescaled" else f"{rescale.result}_"
+        if rescale.only_shifts:
+            found[f"{prefix}multiplier"] = rescale.multiplier.astype(np.int32)
+            found[f"{prefix}shift"] = rescale.shift.astype(np.int32)
+    return found
+
+
 def operator_value(unit: Unit) -> dict[str, Any]:
     """Everything that the manifest says of an operator before its cases."""
     op, main = unit.op, unit.subgraph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,16 @@ class Group:
 
 
 def write_group(
-    group: Group, request: Request, sink: Sink, macros: Mapping[str, int | float] | None = None
+    group: Group,
+    request: Request,
+    sink: Sink,
+    macros: Mapping[str, int | float] | None = None,
+    for_c: tuple[Array, ...] = (),
 ) -> list[dict[str, Any]]:
-    """Write a group in every format; what the manifest says of its arrays, with their files."""
+    """Write a group in every format; what the manifest says of its arrays, with their files.
+
+    macros, for_c: numbers and arrays that C files hold besides.
+    """
     entries = [
         {
             "name": a.name,
@@ -60,7 +67,8 @@ def write_group(
         for a in group.arrays
     ]
     for name in request.formats:
-        paths = WRITERS[name](group, request, sink, macros or {})
+        whole = replace(group, arrays=(*group.arrays, *for_c)) if name == "c" else group
+        paths = WRITERS[name](whole, request, sink, macros or {})[: len(entries)]
         for entry, path in zip(entries, paths, strict=True):
             entry["files"][name] = path
     return entries

@@ -26,7 +26,7 @@ from tflite_requant.golden.taps import Taps, taps_of
 from tflite_requant.golden.unit import Unit
 
 SWEEPS = 4  # cases that a whole domain may take
-ROOMY = 8  # directed cases from which on the simple ones come first
+ROOMY = 12  # directed cases from which on all simple ones have their place
 
 
 class Plan:
@@ -70,15 +70,10 @@ class Plan:
         windowed = list(_window_cases(self._stimuli))
         constant = list(constant_cases(self._stimuli))
         most = self._request.directed
-        if most >= ROOMY:
-            yield from windowed
-            yield from constant
-            yield from self._searched(most - len(windowed) - len(constant))
-        else:
-            windowed = windowed[: max(most - 1, 0)]
-            yield from windowed
-            yield from self._searched(most - len(windowed))
-            yield from constant
+        kept = len(windowed) + len(constant) if most >= ROOMY else min(len(windowed), most - 1)
+        yield from self._searched(most - kept)
+        yield from windowed
+        yield from constant
 
     def _swept(self) -> Iterator[Case]:
         """Corners of an elementwise operator, and its whole domain where few cases hold it."""

@@ -14,10 +14,11 @@ import numpy as np
 
 from tflite_requant import files
 from tflite_requant.errors import Finding, RefusedError, RequantError, UsageError
+from tflite_requant.golden import csource
 from tflite_requant.golden.case import Case
 from tflite_requant.golden.chain import Recorder, run_chain
 from tflite_requant.golden.coverage import LETTERS
-from tflite_requant.golden.describe import constants_of, macros_of, operator_value
+from tflite_requant.golden.describe import constants_for_c, constants_of, macros_of, operator_value
 from tflite_requant.golden.flags import FLAGS
 from tflite_requant.golden.folder import MANIFEST, FolderSink, Sink, whole_folder
 from tflite_requant.golden.formats import Array, Group, npy_bytes, write_group
@@ -216,7 +217,9 @@ class OperatorWriter:
         file = f"{self._symbol}_constants"
         group = Group(self._folder, "constants", file, self._symbol, comment, arrays)
         macros = macros_of(self._unit, f"{self._symbol.upper()}_")
-        return write_group(group, self._request, self._sink, macros)
+        extra = constants_for_c(self._unit).items()
+        for_c = tuple(Array(name, "constant", values) for name, values in extra)
+        return write_group(group, self._request, self._sink, macros, for_c)
 
     def _fill(self, name: str) -> int:
         return int(self._head["zero_points"].get(name, 0))
@@ -255,8 +258,20 @@ class OperatorWriter:
             }
         )
 
+    def _index(self) -> bytes:
+        symbols = [f"{self._symbol}_case{n:02d}" for n in range(len(self._cases))]
+        return csource.index(
+            f"GOLDEN_{self._symbol.upper()}_H",
+            f"{self._head['name']}: everything",
+            [f"{self._symbol}_constants.h", *(f"{s}.h" for s in symbols)],
+            f"{self._symbol.upper()}_CASES",
+            [(s, c["id"]) for s, c in zip(symbols, self._cases, strict=True)],
+        )
+
     def value(self, coverage: dict[str, Any] | None = None) -> dict[str, Any]:
         """The operator's part of the manifest."""
+        if "c" in self._request.formats:
+            self._sink.add(f"{self._folder}/{self._symbol}.h", self._index())
         return {
             **self._head,
             "folder": self._folder,
