@@ -1,9 +1,10 @@
-# make run | test | test-slow | bench | lint | docs | bindings | clean; each sets up .venv by itself.
+# make run | test | test-slow | examples | bench | lint | docs | bindings | clean; each sets up .venv by itself.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COCOTB := $(VENV)/.cocotb
 
 DEMO := examples/demo/digits_qat_uint8.tflite
 SAMPLES := examples/demo/digits_samples.npz
@@ -15,13 +16,13 @@ RUFF := --isolated --line-length 100 --target-version py310 --extend-exclude _ge
 EXCEPT := --per-file-ignores 'tools/*:E402'
 RULES := E,F,W,I,B,UP,C4
 # Tools have no .py in their names; ruff finds only what it is told.
-SOURCES := tflite_requant tests $(shell grep -lsE '^\#!.*python' tools/*)
+SOURCES := tflite_requant tests examples $(shell grep -lsE '^\#!.*python' tools/*)
 
 empty :=
 space := $(empty) $(empty)
 comma := ,
 
-.PHONY: run test test-slow bench lint format docs bindings clean
+.PHONY: run test test-slow examples bench lint format docs bindings clean
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -36,6 +37,12 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Simulates RTL and runs C on golden vectors; what is not installed is skipped, and said.
+examples: $(READY) $(COCOTB)
+	$(BIN)/python examples/c/bench.py
+	$(BIN)/python examples/rtl/bench.py
+	$(BIN)/python examples/rtl/run_cocotb.py
 
 bench: $(READY)
 	$(BIN)/python tools/bench
@@ -63,4 +70,9 @@ $(READY): setup.cfg pyproject.toml
 	  || { echo 'make: $(PYTHON) cannot make virtual environments; install its venv package (Debian: apt install python3-venv)'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	touch $@
+
+$(COCOTB): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cocotb]' \
+	  || echo 'cocotb cannot be installed; its bench will be skipped'
 	touch $@

@@ -134,11 +134,13 @@ def _text(args: argparse.Namespace, found) -> list[str]:
         ("written", f"{args.output}: {plural(count, 'file')}, {found.bytes / KILO**2:,.1f} MB"),
     ])]  # fmt: skip
     rows = [
-        (str(o["index"]), o["type"], str(len(o["cases"])), shorten(o["outputs"][0]["name"], 40))
+        (str(o["index"]), o["type"], str(len(o["cases"])), *_goals(o["coverage"]),
+         shorten(o["outputs"][0]["name"], 20))
         for o in found.operators
-    ]
+    ]  # fmt: skip
     shown = rows if args.verbose else rows[:SHOWN]
-    lines += ["", *table(("op", "type", "cases", "output"), shown, "><><")]
+    head = ("op", "type", "cases", "reached", "unreachable", "open", "output")
+    lines += ["", *table(head, shown, "><>>>><")]
     if len(shown) < len(rows):
         lines.append(f"    and {plural(len(rows) - len(shown), 'operator')} more; -v shows all")
     for left in manifest["left_out"]:
@@ -171,6 +173,18 @@ def _verify(args: argparse.Namespace) -> tuple[int, str]:
     return code, "\n".join(lines)
 
 
+def _goals(coverage) -> tuple[str, str, str]:
+    """Goals of all channels together: reached, proven unreachable, not found."""
+    if coverage is None:
+        return "", "", ""
+    keys = "reached", "unreachable", "not_found"
+    return tuple(f"{sum(g[k] for g in coverage['goals'].values()):,}" for k in keys)
+
+
+def _stages(count: int) -> str:
+    return "1 stage differs" if count == 1 else f"{count:,} stages differ"
+
+
 def _compare(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.golden import compare_dump
 
@@ -183,7 +197,7 @@ def _compare(args: argparse.Namespace) -> tuple[int, str]:
         )  # fmt: skip
     if args.quiet and found.passed:
         return code, ""
-    differ = "no bit differs" if found.passed else plural(len(found.findings), "stage") + " differ"
+    differ = "no bit differs" if found.passed else _stages(len(found.findings))
     lines = [args.actual, *fields([("arrays", f"{found.arrays:,}"), ("verdict", differ)])]
     for finding in found.findings:
         lines += ["", *wrap(f"{finding.operator}: {finding.stage}", "  ", "    ")]
