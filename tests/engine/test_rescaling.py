@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.engine import rescaling
 from tflite_requant.engine.law import Law, thresholds, weighted_law
-from tflite_requant.engine.rescaling import AFFINE, AWAY, fit
+from tflite_requant.engine.rescaling import AFFINE, AWAY, TWICE, fit
 from tflite_requant.kernels import OutputType
 from tflite_requant.model.qparams import QArray, QParams
 
@@ -111,8 +111,24 @@ def test_two_sided_outputs_have_no_affine_form():
     _, failed = rescaling._search(of, steps, np.arange(64), AFFINE, np.float64)
     assert len(failed) > 48
     found = fit(of)
-    assert found.form.kind == AWAY
+    assert found.form.kind == TWICE
     assert agrees(of, found)
+
+
+@pytest.mark.parametrize("kind", [TWICE, AWAY])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("zero", [1, 77, 128, 254])
+def test_forms_of_layers_with_outputs_on_both_sides(kind, dtype, zero):
+    """What a search says that it found is right; it finds most multipliers below and above 1."""
+    real = np.float32(np.exp(np.random.default_rng(zero).uniform(-8, 0.4, 64)))
+    of = law(real, 30, zero, 1 << 16)
+    steps = rescaling._steps(of, thresholds(of), 0, 255)
+    form, failed = rescaling._search(of, steps, np.arange(64), kind, dtype)
+    good = np.setdiff1d(np.arange(64), failed)
+    assert len(good) > 48
+    products = probes(of, np.random.default_rng(0))
+    found = np.clip(form.outputs(products.astype(dtype)), 0, 255)
+    assert np.array_equal(found[:, good], of.exact(products, np.arange(64))[:, good])
 
 
 def test_halves_that_are_rounded_up_on_both_sides():

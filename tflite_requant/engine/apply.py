@@ -8,7 +8,7 @@ import numpy as np
 
 from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, copy
-from tflite_requant.engine.rescaling import AFFINE, SAFE16, Form, Part, Rescaling
+from tflite_requant.engine.rescaling import AFFINE, SAFE16, TWICE, Form, Part, Rescaling
 
 try:  # the bare ufunc; np.clip spends longer on its arguments than on a tile
     from numpy._core.umath import clip
@@ -40,6 +40,8 @@ class Rescaler:
         law = self._law
         before, after = self._wide(products, target, 0)
         calls = before + self._values(products)
+        if law.form.kind == TWICE:
+            calls.append(partial(np.rint, products, products))
         if law.preclip:
             safe = products.dtype.type(SAFE16)
             calls.append(partial(clip, products, -safe, safe, products))
@@ -58,13 +60,13 @@ class Rescaler:
         return [
             *before,
             *self._values(products),
-            partial(np.trunc, products, products),
+            partial(np.rint if self._law.form.kind == TWICE else np.trunc, products, products),
             partial(clip, shaped, *_ends(self._law, self.base, products.dtype.type), target),
             *after,
         ]
 
     def _values(self, products: np.ndarray) -> list[Call]:
-        """Calls that bring all products to the numbers to be truncated, in place."""
+        """Calls that bring all products to the numbers to be made whole, in place."""
         positions, channels = products.shape
         count, form = repeats(positions, channels), self._law.form
         if count not in self._vectors:
@@ -76,6 +78,13 @@ class Rescaler:
     def _steps(self, kind: str, wide, slope, offset, half) -> list[Call]:
         if kind == AFFINE:
             return [partial(np.multiply, wide, slope, wide), partial(np.add, wide, offset, wide)]
+        if kind == TWICE:
+            return [
+                partial(np.multiply, wide, slope, wide),
+                partial(np.add, wide, offset, wide),
+                partial(np.rint, wide, wide),
+                partial(np.multiply, wide, half, wide),
+            ]
         sign = SIGN[wide.itemsize]
         signed = self._scratch.take("signed", wide.shape, sign.dtype)
         return [

@@ -6,10 +6,13 @@ reached its level, at T - 1 not yet. That is checked with the operations that ru
 precision; a channel that fails is given to float64.
 
   affine  trunc(p * slope + offset)
+  twice   rint(rint(p * slope + offset) * half) + zero
   away    trunc(v + copysign(half, v)) + zero, v = (p + offset) * slope
 
 Two roundings, ties away, move the steps left and right of zero in opposite directions; no affine
-form has such steps, so layers whose outputs lie on both sides of their zero point need the second.
+form has such steps, so layers whose outputs lie on both sides of their zero point need another one.
+The second rounds twice as the law does; `half` is the inner unit, a little enlarged so that ties go
+away from zero. The third is more precise near zero, and takes more operations.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from tflite_requant.engine.law import LEVELS, Law, thresholds
 
 SLOPE_STEPS = (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8)  # units in the last place around the slope
 PLACES = (0.5, 0.25, 0.75)  # where between its bounds the free constant is tried
-AFFINE, AWAY = "affine", "away"
+AFFINE, TWICE, AWAY = "affine", "twice", "away"
+ENLARGED = 1 + 2.0**-20  # inner units: above half a unit in the last place of any tie, below a step
 NUDGES = (0.0, 0.5)  # of the away form's offset: inner ties go up, which powers of two often meet
 HOPELESS = 4  # after so many slopes a search that has found less than half of them ends
 SAFE16 = 32000.0  # int16 casts are exact below this, the zero point's addition included
@@ -33,7 +37,7 @@ SAFE16 = 32000.0  # int16 casts are exact below this, the zero point's addition 
 class Form:
     """Constants of one form for some channels, one each, in the float type that it runs in.
 
-    half is the away form's; zero its zero point.
+    half is not the affine form's; zero is the output's zero point in the byte domain.
     """
 
     kind: str
@@ -43,15 +47,17 @@ class Form:
     zero: int
 
     def value(self, products: np.ndarray) -> np.ndarray:
-        """The number that is truncated. products: this form's float type, channels last."""
+        """The number that is made whole. products: this form's float type, channels last."""
         if self.kind == AFFINE:
             return products * self.slope + self.offset
+        if self.kind == TWICE:
+            return np.rint(products * self.slope + self.offset) * self.half
         value = (products + self.offset) * self.slope
         return value + np.copysign(self.half, value)
 
     def outputs(self, products: np.ndarray) -> np.ndarray:
         """Unclipped outputs in the byte domain, float."""
-        whole = np.trunc(self.value(products))
+        whole = (np.rint if self.kind == TWICE else np.trunc)(self.value(products))
         return whole if self.kind == AFFINE else whole + self.slope.dtype.type(self.zero)
 
     def only(self, channels: np.ndarray) -> Form:
@@ -156,15 +162,21 @@ def _steps(law: Law, at: np.ndarray, low: int, high: int) -> _Steps:
 
 
 def _best_kind(law: Law, steps: _Steps, low: int, dtype) -> tuple[Form, np.ndarray]:
-    """(form, channels it fails for): the affine one, which is cheaper, where it fails for few."""
+    """(form, channels it fails for): the cheapest one that fails for none or few."""
     every = np.arange(law.channels)
     enough = law.channels // 12
     if low >= law.zero:
         affine, failed = _search(law, steps, every, AFFINE, dtype)
         if failed.size <= enough:
             return affine, failed
+    if low < law.zero:
+        twice, missed = _search(law, steps, every, TWICE, dtype)
+        if not missed.size:
+            return twice, missed
     away, left = _search(law, steps, every, AWAY, dtype)
     if low < law.zero:
+        if missed.size <= left.size:
+            away, left = twice, missed
         if left.size <= enough:
             return away, left
         affine, failed = _search(law, steps, every, AFFINE, dtype)
@@ -176,11 +188,14 @@ def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, 
     one = np.dtype(dtype).type
     centre = law.slope.astype(dtype)
     offset, nudges = np.zeros(law.channels), NUDGES[:1]
+    half = np.full(law.channels, 0.5, dtype)
     if kind == AWAY:
         offset, nudges = np.rint((law.offset - law.zero) / law.slope), NUDGES
-    form = Form(
-        kind, centre.copy(), offset.astype(dtype), np.full(law.channels, 0.5, dtype), law.zero
-    )
+    if kind == TWICE:
+        unit = _inner_unit(law.slope)
+        centre = (law.slope / unit).astype(dtype)
+        half = np.where(unit < 1, unit * ENLARGED, unit).astype(dtype)
+    form = Form(kind, centre.copy(), offset.astype(dtype), half, law.zero)
     open_ = np.asarray(channels)
     for tried, (step, nudge) in enumerate(product(SLOPE_STEPS, nudges)):
         if tried >= HOPELESS and 2 * len(open_) > len(channels):
@@ -200,12 +215,26 @@ def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, 
     return form, open_
 
 
+def _inner_unit(slope: np.ndarray) -> np.ndarray:
+    """What the law's first rounding rounds to, in units of the output: a power of two up to 1."""
+    return np.exp2(np.minimum(np.frexp(slope)[1], 0))
+
+
+def _inner_levels(levels: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The least whole number of inner units that is rounded to each level, ties away from zero."""
+    return np.where(unit < 1, (levels - 0.5) / unit + (levels <= 0), levels)
+
+
 def _bounds(steps: _Steps, slope: np.ndarray, form: Form) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value (real arithmetic) of the free constant: offset, or half."""
     wide = slope.astype(np.float64)
     if form.kind == AFFINE:
         value = steps.at * wide
         at_least = steps.levels - value
+        below = at_least + wide
+    elif form.kind == TWICE:
+        unit = np.exp2(np.floor(np.log2(form.half.astype(np.float64))))
+        at_least = _inner_levels(steps.levels - form.zero, unit) - 0.5 - steps.at * wide
         below = at_least + wide
     else:
         value = (steps.at + form.offset.astype(np.float64)) * wide
@@ -230,8 +259,8 @@ def _trial(form: Form, slope, lower, upper, place: float, dtype) -> Form:
     low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 1, 0))
     high = np.where(np.isfinite(upper), upper, low + 1)
     constant = (low + (high - low) * place).astype(dtype)
-    if form.kind == AFFINE:
-        return Form(AFFINE, slope, constant, form.half, form.zero)
+    if form.kind != AWAY:
+        return Form(form.kind, slope, constant, form.half, form.zero)
     below_one = np.nextafter(np.ones(1, dtype), np.zeros(1, dtype))
     half = np.clip(constant, 0, below_one).astype(dtype)
     return Form(AWAY, slope, form.offset, half, form.zero)
