@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -10,6 +11,7 @@ import pytest
 
 from tflite_requant import statistics
 from tflite_requant.accuracy import measure
+from tflite_requant.compare import compare
 from tflite_requant.files import load
 from tflite_requant.requantize import requantize
 from tflite_requant.samples import array_samples, load_arrays
@@ -74,14 +76,14 @@ def alone(demo):
 
 
 def everything(demo, executor):
-    """(bytes of a calibrated result, table of accuracies)."""
+    """(bytes of a calibrated result, table of accuracies, comparison)."""
     source, calibration, test, labels = demo
     known = statistics.measure(source, calibration, executor=executor)
     result = requantize(source, "symmetric-per-tensor", known).model
     table = measure(
         source, {"result": result}, test, labels, through="interpreter", executor=executor
     )  # fmt: skip
-    return result.to_bytes(), table
+    return result.to_bytes(), table, compare(source, result, test, executor=executor)
 
 
 def test_processes(demo, alone):
@@ -94,6 +96,7 @@ def test_any_part(demo, alone, size, monkeypatch):
     """Parts of any size, done in another order than they are counted."""
     monkeypatch.setattr("tflite_requant.statistics.calibrated.PART", size)
     monkeypatch.setattr("tflite_requant.accuracy.table.PART", size)
+    monkeypatch.setattr(sys.modules["tflite_requant.compare.models"], "PART", size)
     with ThreadPoolExecutor(3) as executor:
         assert everything(demo, executor) == alone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tflite_requant.cli import workers
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.terminal import complain, shows_progress, warn
 from tflite_requant.compare.outcome import NUMBERS, Comparison
@@ -30,6 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--arithmetic", metavar="NAME[,...]",
         help="arithmetic profiles; default litert-reference, and every one of LiteRT's without B",
     )  # fmt: skip
+    workers.add_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
     parser.add_argument(
         "--require", metavar="CONDITIONS", default="",
@@ -50,10 +52,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     profiles = _profiles(args.arithmetic, b is not None)
     samples = load_samples(args.inputs, a, seed=args.seed)
     warn(samples.notes, args.quiet)
-    found = [
-        compare(a, b, samples, arithmetic=profile, progress=shows_progress(args))
-        for profile in profiles
-    ]
+    with workers.executor_of(args) as executor:
+        found = [
+            compare(
+                a, b, samples, arithmetic=profile, progress=shows_progress(args), executor=executor
+            )
+            for profile in profiles
+        ]
     names = [_other(args.b, comparison) for comparison in found]
     missed = [unmet(conditions, comparison.numbers()) for comparison in found]
     good = [

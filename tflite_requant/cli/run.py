@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.keep is not None and args.output is None:
         raise UsageError("--keep chooses what is written; say where with --output")
     from tflite_requant import files
-    from tflite_requant.compare.models import feeds_of_sample
+    from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
     from tflite_requant.samples import load_samples
     from tflite_requant.samples.archive import npz_bytes

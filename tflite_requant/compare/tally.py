@@ -31,7 +31,9 @@ class Tally:
         )
         self._counts = dict.fromkeys((*STEPS, FARTHEST), 0)
         self._elements = self._differing = 0
-        self._signal = self._noise = 0.0
+        # A number a sample, summed exactly in the end: it does not matter how samples are parted.
+        self._signal: list[float] = []
+        self._noise: list[float] = []
         self._first: Mismatch | None = None
 
     def add(self, sample: int, a: np.ndarray, b: np.ndarray) -> None:
@@ -41,7 +43,7 @@ class Tally:
             self._differing += a.size
             self._counts[FARTHEST] += a.size
             if a.size:
-                self._noise = math.inf
+                self._noise.append(math.inf)
                 self._note(Mismatch(sample, (), str(list(a.shape)), str(list(b.shape))))
             return
         reals = None
@@ -51,7 +53,7 @@ class Tally:
                 real(self.pair.b, b, self.pair.meaning_b),
             )
             with np.errstate(all="ignore"):
-                self._signal += float((reals[0] ** 2).sum())
+                self._signal.append(float((reals[0] ** 2).sum()))
         differs, steps = self._compared(a, b, reals)
         count = int(np.count_nonzero(differs))
         self._differing += count
@@ -63,7 +65,7 @@ class Tally:
             with np.errstate(all="ignore"):
                 same = (reals[0] == reals[1]) | (np.isnan(reals[0]) & np.isnan(reals[1]))
                 error = np.where(same, 0.0, reals[1] - reals[0])  # infinities may be equal
-                self._noise += float((error**2).sum())
+                self._noise.append(float((error**2).sum()))
         if count:
             place = tuple(int(i) for i in np.argwhere(differs)[0])
             values = (a[place], b[place]) if self.exact else (reals[0][place], reals[1][place])
@@ -111,14 +113,42 @@ class Tally:
             first=self._first,
         )
 
+    def state(self) -> tuple:
+        """What `merge` adds to another's counts; picklable."""
+        return (
+            self._counts, self._elements, self._differing, self._signal, self._noise, self._first,
+        )  # fmt: skip
+
+    def merge(self, state: tuple) -> None:
+        """Add what another counted of later samples."""
+        counts, elements, differing, signal, noise, first = state
+        for step, count in counts.items():
+            self._counts[step] += count
+        self._elements += elements
+        self._differing += differing
+        self._signal += signal
+        self._noise += noise
+        self._first = self._first or first
+
     def _sqnr(self) -> float:
-        if not self._noise:
+        signal, noise = _sum(self._signal), _sum(self._noise)
+        if not noise:
             return math.inf
-        if math.isnan(self._noise) or math.isnan(self._signal):
+        if math.isnan(noise) or math.isnan(signal):
             return math.nan
-        if not self._signal or math.isinf(self._noise):
+        if not signal or math.isinf(noise):
             return -math.inf
-        return 10 * math.log10(self._signal / self._noise)
+        return 10 * math.log10(signal / noise)
+
+
+def _sum(numbers: list[float]) -> float:
+    """Exactly rounded; what is not finite stays so (fsum would raise on some of it)."""
+    if all(map(math.isfinite, numbers)):
+        try:
+            return math.fsum(numbers)
+        except OverflowError:
+            return math.inf
+    return sum(numbers)
 
 
 def is_integer(tensor: Tensor) -> bool:

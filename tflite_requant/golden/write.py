@@ -89,7 +89,8 @@ def write_golden_vectors(
 
 def sample_columns(model: Model, inputs) -> list[list[np.ndarray]]:
     """Stored values of every sample: one array an input, in graph order."""
-    from tflite_requant.compare.models import feeds_of_sample, samples_of
+    from tflite_requant.compare.bench import feeds_of_sample
+    from tflite_requant.compare.models import samples_of
 
     feeds = (feeds_of_sample(model, s) for s in samples_of(inputs, model))
     found = [[np.asarray(a) for a in feed] for feed in feeds]

@@ -1,0 +1,70 @@
+"""What all pairs of tensors have in common, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tflite_requant.compare.matching import Pair, class_scores, computed
+from tflite_requant.compare.outcome import Comparison
+from tflite_requant.compare.tally import Tally
+from tflite_requant.errors import SampleError
+from tflite_requant.model import Model
+
+
+class Book:
+    """Tallies of all pairs, and of the first class. first: how many samples came before."""
+
+    def __init__(self, model: Model, pairs: Sequence[Pair], first: int = 0) -> None:
+        self.first = first
+        self.model = model
+        self.pairs = pairs
+        self.tallies = [Tally(p) for p in pairs]
+        scores = class_scores(model)
+        self._scores = next((p for p in pairs if scores and p.a.index == scores.index), None)
+        self._same = 0
+        self.samples = 0
+        self._seen: set[int] = set()
+
+    def add(self, a, b) -> None:
+        """Count one sample; a, b: results by tensor index, without what a side cannot show."""
+        for pair, tally in zip(self.pairs, self.tallies, strict=True):
+            if pair.a.index in a and pair.b.index in b:
+                tally.add(self.first + self.samples, a[pair.a.index], b[pair.b.index])
+                self._seen.add(pair.a.index)
+        if self._scores is not None:
+            one, other = a[self._scores.a.index], b[self._scores.b.index]
+            self._same += int(one.argmax()) == int(other.argmax())
+        self.samples += 1
+
+    def state(self) -> tuple:
+        """What `merge` adds to another's; picklable."""
+        return self.samples, self._same, self._seen, [tally.state() for tally in self.tallies]
+
+    def merge(self, state: tuple) -> None:
+        """Add what another saw of later samples of the same models."""
+        samples, same, seen, tallies = state
+        self.samples += samples
+        self._same += same
+        self._seen |= seen
+        for tally, later in zip(self.tallies, tallies, strict=True):
+            tally.merge(later)
+
+    def result(self, arithmetic: str, against: str, only_b: tuple[str, ...]) -> Comparison:
+        """The comparison. Raises SampleError where there was no sample."""
+        if not self.samples:
+            raise SampleError("no samples to compare on; need at least one")
+        main = self.model.main
+        labels = {t: main.label(op) for t, op in main.producers().items()}
+        return Comparison(
+            arithmetic,
+            against,
+            self.samples,
+            tuple(
+                tally.result(labels[p.a.index])
+                for p, tally in zip(self.pairs, self.tallies, strict=True)
+                if p.a.index in self._seen
+            ),
+            tuple(t.name for t in computed(self.model) if t.index not in self._seen),
+            only_b,
+            self._same if self._scores is not None else None,
+        )
