@@ -29,7 +29,7 @@ PLACES = (0.5, 0.25, 0.75)  # where between its bounds the free constant is trie
 AFFINE, TWICE, AWAY = "affine", "twice", "away"
 ENLARGED = 1 + 2.0**-20  # inner units: above half a unit in the last place of any tie, below a step
 NUDGES = (0.0, 0.5)  # of the away form's offset: inner ties go up, which powers of two often meet
-HOPELESS = 4  # after so many slopes a search that has found less than half of them ends
+HOPELESS = 4  # slopes after which a search ends that has found less than half, or can be replaced
 SAFE16 = 32000.0  # int16 casts are exact below this, the zero point's addition included
 
 
@@ -198,7 +198,7 @@ def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, 
     form = Form(kind, centre.copy(), offset.astype(dtype), half, law.zero)
     open_ = np.asarray(channels)
     for tried, (step, nudge) in enumerate(product(SLOPE_STEPS, nudges)):
-        if tried >= HOPELESS and 2 * len(open_) > len(channels):
+        if tried >= HOPELESS and (kind == TWICE or 2 * len(open_) > len(channels)):
             break
         form.offset[open_] = (offset[open_] + nudge).astype(dtype)
         slope = centre[open_] * (one(1) + one(step) * np.finfo(dtype).eps)
