@@ -1,4 +1,4 @@
-# make run | test | test-slow | examples | bench | lint | docs | bindings | clean; each sets up .venv by itself.
+# make run | test | test-slow | examples | fuzz | bench | lint | docs | bindings | clean; each sets up .venv by itself.
 
 PYTHON ?= python3
 VENV ?= .venv
