@@ -22,7 +22,7 @@ empty :=
 space := $(empty) $(empty)
 comma := ,
 
-.PHONY: run test test-slow examples bench lint format docs bindings clean
+.PHONY: run test test-slow examples fuzz bench lint format docs bindings clean
 .DELETE_ON_ERROR:
 
 run: $(READY)

@@ -120,5 +120,7 @@ CASES = {
     "bias-count": ("shape", "a bias of shape [5]", with_tensor(B, shape=(5,), data=bytes(20))),
     "channels": ("shape", "on 3 channels", with_tensor(X, shape=(1, 5, 5, 3))),
     "window": ("shape", "need [1, 0, 1, 4]", with_options(1, filter_height=6)),
+    "dynamic-batch": ("shape", "[1, 5, 6, 4]; need [1, 5, 5, 4]",
+                      with_tensor(Y, shape=(1, 5, 6, 4), shape_signature=(-1, 5, 6, 4))),
     "no-window": ("shape", "a window of 9", with_options(1, filter_height=9)),
 }  # fmt: skip

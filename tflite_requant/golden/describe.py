@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tflite_requant.errors import RequantError
 from tflite_requant.golden.rescale import (
     WEIGHTED,
     Rescale,
@@ -15,6 +16,7 @@ from tflite_requant.golden.rescale import (
     zero_points,
 )
 from tflite_requant.golden.unit import Unit
+from tflite_requant.kernels import KernelError
 from tflite_requant.kernels._window import Axis, axes_2d, axis
 from tflite_requant.model import Tensor
 
@@ -45,7 +47,10 @@ def windows_of(unit: Unit) -> tuple[Axis, Axis] | None:
 
 def padding_of(unit: Unit) -> dict[str, int] | None:
     """Rows and columns that windows read beyond the border."""
-    found = windows_of(unit)
+    try:
+        found = windows_of(unit)
+    except KernelError as error:
+        raise RequantError(f"{unit.subgraph.label(unit.op)}: {error}") from None
     if found is None:
         return None
     y, x = found

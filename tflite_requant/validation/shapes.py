@@ -10,7 +10,8 @@
     stated      the shape that a constant operand says; resized: its height and width
     gathered    indices in place of one axis
 
-A dynamic tensor (-1 in its shape signature), or one without a known shape, is judged by nothing.
+A tensor that is dynamic beyond its batch (-1 in its shape signature), or one without a known shape,
+is judged by nothing.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class _Case:
 
 
 def _is_dynamic(tensor: Tensor) -> bool:
-    signature = tensor.shape_signature
-    return bool(signature and -1 in signature) or (not tensor.shape and not tensor.is_constant)
+    inner = (tensor.shape_signature or ())[1:]  # of a batch, the file states one sample
+    return -1 in inner or (not tensor.shape and not tensor.is_constant)
 
 
 def findings(model: Model) -> Iterator[Finding]:
