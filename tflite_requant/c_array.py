@@ -97,10 +97,10 @@ def main(words: list[str]) -> int:
     try:
         files.load(model)  # refuses what is no model
         source, header = c_array(files.read_bytes(model), target.stem)
-        text = source.encode("utf-8", "backslashreplace")
-        files.write_all({target: text, target.with_suffix(".h"): header.encode()})
+        texts = {target: source, target.with_suffix(".h"): header}
+        files.write_all({p: t.encode("utf-8", "backslashreplace") for p, t in texts.items()})
     except RequantError as error:
-        print(f"tflite_requant: {error}", file=sys.stderr)
+        print(f"tflite-requant: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

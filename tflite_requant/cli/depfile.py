@@ -16,7 +16,7 @@ def depfile_bytes(targets: Iterable[Path], inputs: Iterable[Path]) -> bytes:
     left = " ".join(escape(t) for t in targets)
     right = [escape(i) for i in dict.fromkeys(inputs)]
     rule = f"{left}:" + "".join(f" \\\n  {name}" for name in right) + "\n"
-    return (rule + "".join(f"\n{name}:\n" for name in right)).encode()
+    return (rule + "".join(f"\n{name}:\n" for name in right)).encode("utf-8", "surrogateescape")
 
 
 def escape(path: Path) -> str:

@@ -54,7 +54,7 @@ def _plot(path, source, model, facts: dict[str, Any]) -> None:
     files.check_writable(path)
     files.load(source)  # refuses what is unsound
     page = inspection_page(source.name, plain(facts), _overview(facts), single_weights(model))
-    files.write_all({path: page.encode()})
+    files.write_all({path: page.encode("utf-8", "backslashreplace")})
 
 
 def _text(name: str, facts: dict[str, Any], verbose: bool, quiet: bool) -> list[str]:

@@ -62,7 +62,7 @@ def index(guard: str, comment: str, includes: Iterable[str], macro: str, cases) 
     lines = [f"/* {_comment(comment)} */", f"#ifndef {guard}", f"#define {guard}", ""]
     lines += [*(f'#include "{name}"' for name in includes), "", f"#define {macro}(X) \\"]
     lines += [f'    X({symbol}, "{number}") \\' for symbol, number in cases]
-    return "\n".join([*lines, "", f"#endif /* {guard} */", ""]).encode()
+    return "\n".join([*lines, "", f"#endif /* {guard} */", ""]).encode("utf-8", "backslashreplace")
 
 
 def source(include: str, arrays: Mapping[str, tuple[np.ndarray, int]], layout: str) -> bytes:
