@@ -119,8 +119,8 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
     if all(dtype in spec.dtypes for dtype in law.dtypes):
         return Domain("scheme", law)
     for dtype in FALLBACKS[law.dtype]:
-        if dtype in spec.dtypes and dtype in law.dtypes:
-            return Domain("scheme", law.of(dtype))
+        if dtype in spec.dtypes and dtype in law.dtypes and dtype != "uint8":
+            return Domain("scheme", law.of(dtype))  # uint8 alone has no place for negative values
         if dtype in spec.dtypes:
             return Domain("fence", ActivationLaw(dtype))
     findings.append(
