@@ -16,6 +16,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
 from tflite_requant.kernels import KERNELS
 from tflite_requant.kernels._conditions import condition
+from tflite_requant.kernels._grid_conditions import grid_condition
 from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
 WEIGHTED = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
@@ -42,7 +43,9 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     if types:
         found, need = types
         return [Finding("error", subgraph.label(op), "operand-types", found, need)]
-    reason = condition(op, inputs) if profile.startswith(LITERT) else ""
+    reason = ""
+    if profile.startswith(LITERT):
+        reason = condition(op, inputs) or grid_condition(op, inputs, outputs)
     if reason:
         return [Finding("error", subgraph.label(op), "kernel", reason)]
     if profile in SHIFTS and outputs:

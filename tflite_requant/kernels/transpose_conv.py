@@ -1,7 +1,8 @@
 """TRANSPOSE_CONV: operands are output shape, OHWI filters, NHWC data, optional bias.
 
 Every data element adds its value times the filter to a window of the output; the windows lie as
-those of a convolution from output to data. Bias, rescaling and clamping as in CONV_2D.
+those of a convolution from output to data. Bias, rescaling and clamping as in CONV_2D. An
+int8 filter's zero point is not subtracted, as LiteRT does not.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def _is_wide(data, bias, attributes: Attributes) -> bool:
 
 def _products(data, filters, shape: np.ndarray, attributes: Attributes) -> np.ndarray:
     count, kernel_h, kernel_w, depth = filters.shape
-    taps = filters.integers.astype(np.int32) - zero_point(filters)
+    taps = filters.integers.astype(np.int32)
+    if filters.dtype == np.uint8:
+        taps = taps - zero_point(filters)
     matrix = taps.transpose(3, 1, 2, 0).reshape(depth, -1)
     spread = gemm(centred32(data).reshape(-1, depth), matrix, reach(data)).astype(np.int64)
     spread = spread.reshape(*data.shape[:3], kernel_h, kernel_w, count)
