@@ -13,16 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import BUILD, HERE, LAYERS, ROOT, SOURCES, make_vectors, manifest, parameters
+from common import BUILD, HERE, LAYERS, ROOT, SOURCES, make_vectors, manifest, narrow, parameters
 
 BUGS = {
     1: "one lane: negative ties go up",
     2: "one lane: positive ties go down",
     3: "one lane: rounded once instead of twice",
     4: "one lane: high product drops its bits",
-    5: "an accumulator of 17 bits",
-    6: "an accumulator that stops at 65,535",
-    7: "a rescaled value of 11 bits",
+    5: "an accumulator one bit too narrow",
+    6: "an accumulator that saturates as early",
+    7: "a rescaled value one bit too narrow",
 }
 SHOWN = 1  # the bug whose dump is handed back to the program
 
@@ -30,7 +30,7 @@ SHOWN = 1  # the bug whose dump is handed back to the program
 def compile_design(operator: dict, bug: int) -> Path:
     """An executable simulation of one operator."""
     target = BUILD / f"conv_{operator['index']}_{bug}.vvp"
-    values = {**parameters(operator), "BUG": bug}
+    values = {**parameters(operator), **narrow(BUILD / "directed", operator), "BUG": bug}
     words = [f"-Ptb.{name}={value}" for name, value in values.items()]
     files = [str(f) for f in (HERE / "tb.v", *SOURCES)]
     command = ["iverilog", "-g2005", "-o", str(target), "-s", "tb", *words, *files]

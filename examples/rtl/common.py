@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DEMO = ROOT / "examples" / "demo" / "digits_qat_uint8.tflite"
 BUILD = ROOT / "build" / "examples" / "rtl"
 SOURCES = [HERE / "rescale.v", HERE / "conv.v"]
-DIRECTED = "4"
+DIRECTED = "8"
 LAYERS = {0: "3x3, stride 2, ReLU6", 1: "3x3 depthwise, ReLU6", 2: "1x1, no activation"}
 
 
@@ -58,3 +60,24 @@ def parameters(operator: dict) -> dict[str, int]:
         "DEPTHWISE": int(operator["type"] == "DEPTHWISE_CONV_2D"),
         "SCALES": operator["rescale"][0]["channels"],
     }  # fmt: skip
+
+
+def narrow(folder: Path, operator: dict) -> dict[str, int]:
+    """Widths that are one bit too small for what the directed cases of an operator hold."""
+    sums, values = [0], [0]
+    with np.load(folder / operator["constants"][0]["files"]["npz"]) as archive:
+        bias = archive["bias"].astype(np.int64)
+    for case in operator["cases"]:
+        with np.load(folder / case["arrays"][0]["files"]["npz"]) as archive:
+            sums += _ends(archive["accumulator"].astype(np.int64) - bias)
+            values += _ends(archive["rescaled"])
+    return {"SUM_BITS": _bits(sums) - 1, "RESCALED_BITS": _bits(values) - 1}
+
+
+def _ends(array: np.ndarray) -> list[int]:
+    return [int(array.min()), int(array.max())]
+
+
+def _bits(values: list[int]) -> int:
+    """Of the narrowest two's complement that holds them all."""
+    return 1 + max(max(v, -v - 1).bit_length() for v in values)

@@ -8,7 +8,10 @@ module conv #(
     parameter PAD_TOP = 0, PAD_LEFT = 0,
     parameter DEPTHWISE = 0,
     parameter SCALES = 1,            // multipliers: 1, or one a channel
-    parameter BUG = 0
+    parameter BUG = 0,
+    parameter FAULTY = 1,
+    parameter SUM_BITS = 32,         // of the accumulator, where BUG is 5 or 6
+    parameter RESCALED_BITS = 32     // of the rescaled value, where BUG is 7
 ) (
     input                    clk,
     input                    reset,
@@ -22,6 +25,7 @@ module conv #(
     output reg               done
 );
     localparam DEPTH = DEPTHWISE ? 1 : CHANNELS;
+    localparam signed [31:0] HALF = 32'sd1 <<< (SUM_BITS - 1);
     localparam TAPS = TALL * WIDE * DEPTH;
 
     reg signed [7:0]  x       [0:HEIGHT * WIDTH * CHANNELS - 1];
@@ -33,10 +37,10 @@ module conv #(
     integer row, column, channel, r, c, d;
     integer y_at, x_at;
     reg signed [31:0] sum, tap, scale_multiplier, scale_shift;
-    reg last;  // the output is of the last channel, where planted bugs are
+    reg lane;  // the output is of the channel where planted bugs of the rescale are
 
-    rescale #(.BUG(BUG)) stage (
-        .faulty(last), .accumulator(accumulator), .multiplier(scale_multiplier), .shift(scale_shift),
+    rescale #(.BUG(BUG), .BITS(RESCALED_BITS)) stage (
+        .faulty(lane), .accumulator(accumulator), .multiplier(scale_multiplier), .shift(scale_shift),
         .zero_point(output_zero_point), .low(low), .high(high), .out(out)
     );
 
@@ -57,8 +61,8 @@ module conv #(
                 tap = sum + tap * weights[(r * WIDE + c) * OUT_CHANNELS + channel];
             else
                 tap = sum + tap * weights[((channel * TALL + r) * WIDE + c) * DEPTH + d];
-            if (BUG == 5) tap = {{15{tap[16]}}, tap[16:0]};  // an accumulator of 17 bits
-            if (BUG == 6 && tap > 65535) tap = 65535;
+            if (BUG == 5) tap = ((tap + HALF) & (2 * HALF - 1)) - HALF;
+            if (BUG == 6) tap = tap >= HALF ? HALF - 1 : tap < -HALF ? -HALF : tap;
             sum <= tap;
             if (d < DEPTH - 1) d <= d + 1;
             else begin
@@ -73,7 +77,7 @@ module conv #(
                         accumulator <= tap + bias[channel];
                         scale_multiplier <= multiplier[SCALES == 1 ? 0 : channel];
                         scale_shift <= shift[SCALES == 1 ? 0 : channel];
-                        last <= channel == OUT_CHANNELS - 1;
+                        lane <= channel == FAULTY;
                         valid <= 1'b1;
                         if (channel < OUT_CHANNELS - 1) channel <= channel + 1;
                         else begin

@@ -5,7 +5,8 @@
 // BUG plants one fault, to see whether vectors find it; 0 plants none. Faults of
 // rounding are there while `faulty` is set: in one lane of many.
 module rescale #(
-    parameter BUG = 0
+    parameter BUG = 0,
+    parameter BITS = 32               // of the rescaled value, where BUG is 7
 ) (
     input                faulty,
     input  signed [31:0] accumulator,
@@ -16,6 +17,7 @@ module rescale #(
     input  signed [31:0] high,
     output signed [7:0]  out
 );
+    localparam signed [31:0] HALF = 32'sd1 <<< (BITS - 1);
     wire [2:0] bug = faulty || BUG == 7 ? BUG : 0;
 
     wire [5:0] left  = shift > 0 ? shift[5:0] : 6'd0;
@@ -39,7 +41,7 @@ module rescale #(
     wire signed [63:0] single = (product + half) >>> (6'd31 + right);
 
     wire signed [31:0] rescaled = bug == 3 ? single[31:0]
-                                : bug == 7 ? {{21{rounded_twice[10]}}, rounded_twice[10:0]}
+                                : bug == 7 ? ((rounded_twice + HALF) & (2 * HALF - 1)) - HALF
                                 : rounded_twice;
     wire signed [31:0] moved   = rescaled + zero_point;
     wire signed [31:0] clamped = moved > high ? high : moved < low ? low : moved;

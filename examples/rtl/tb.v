@@ -12,6 +12,7 @@ module tb;
     parameter OUT_HEIGHT = 1, OUT_WIDTH = 1, OUT_CHANNELS = 1;
     parameter TALL = 1, WIDE = 1, STRIDE_H = 1, STRIDE_W = 1;
     parameter PAD_TOP = 0, PAD_LEFT = 0, DEPTHWISE = 0, SCALES = 1, BUG = 0;
+    parameter SUM_BITS = 32, RESCALED_BITS = 32;
     localparam COUNT = OUT_HEIGHT * OUT_WIDTH * OUT_CHANNELS;
 
     reg clk = 0, reset = 1;
@@ -24,7 +25,8 @@ module tb;
         .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .OUT_HEIGHT(OUT_HEIGHT),
         .OUT_WIDTH(OUT_WIDTH), .OUT_CHANNELS(OUT_CHANNELS), .TALL(TALL), .WIDE(WIDE),
         .STRIDE_H(STRIDE_H), .STRIDE_W(STRIDE_W), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
-        .DEPTHWISE(DEPTHWISE), .SCALES(SCALES), .BUG(BUG)
+        .DEPTHWISE(DEPTHWISE), .SCALES(SCALES), .BUG(BUG),
+        .SUM_BITS(SUM_BITS), .RESCALED_BITS(RESCALED_BITS)
     ) dut (
         .clk(clk), .reset(reset), .input_zero_point(zero_in[0]),
         .output_zero_point(zero_out[0]), .low(low[0]), .high(high[0]), .valid(valid),

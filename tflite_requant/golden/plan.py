@@ -26,7 +26,6 @@ from tflite_requant.golden.taps import Taps, taps_of
 from tflite_requant.golden.unit import Unit
 
 SWEEPS = 4  # cases that a whole domain may take
-ROOMY = 12  # directed cases from which on all simple ones have their place
 
 
 class Plan:
@@ -70,7 +69,7 @@ class Plan:
         windowed = list(_window_cases(self._stimuli))
         constant = list(constant_cases(self._stimuli))
         most = self._request.directed
-        kept = len(windowed) + len(constant) if most >= ROOMY else min(len(windowed), most - 1)
+        kept = min(len(windowed) + len(constant), most // 2)
         yield from self._searched(most - kept)
         yield from windowed
         yield from constant

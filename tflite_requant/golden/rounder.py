@@ -84,6 +84,16 @@ class Rounder:
         product, bits = self._product(a)
         return np.where(bits >= 0, product >> np.clip(bits, 0, 62), product << np.maximum(-bits, 0))
 
+    def dropped(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(factor, bits) of a law that rounds an integer product once: bits that it drops."""
+        rescale = self.rescale
+        if rescale is None or self.twice or self.rounding in FLOATS:
+            return None
+        if self.rounding in SHIFTS:
+            return np.ones_like(rescale.multiplier), np.maximum(rescale.right_shift, 0)
+        factor, bits = self._product(np.ones_like(rescale.multiplier))
+        return np.maximum(factor, 1), np.where(factor == 0, 0, np.maximum(bits, 0))
+
     def _product(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(exact product, bits that are to be dropped)."""
         rescale = self.rescale

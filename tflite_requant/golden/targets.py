@@ -93,7 +93,8 @@ def targets_of(judge: Judge, channel: slice) -> dict[str, Targets]:
     if "double_rounding" in part.goals:
         found.update(_around(part, ["double_rounding"], halves, least, greatest, every))
     ties = [g for g in part.goals if g.startswith("last_tie")]
-    found.update(_around(part, ties, halves, least, greatest, complete))
+    near = _around(part, ties, halves, least, greatest, complete)
+    found.update(_last_ties(rounder, near, least, greatest))
     if "first_tie_positive" in part.goals:
         found.update(_first_ties(rounder, least, greatest))
     return {goal: found[goal] for goal in part.goals}
@@ -176,22 +177,45 @@ def _around(judge: Judge, goals, first, least, greatest, complete) -> dict[str, 
 
 
 def _first_ties(rounder: Rounder, least, greatest) -> dict[str, Targets]:
-    """a * M * 2**left = 2**30 modulo 2**31: every period-th accumulator, or none."""
+    """Ties of the high product: a * M * 2**left = 2**30 modulo 2**31."""
     rescale = rounder.rescale
-    left = np.maximum(rescale.shift, 0)
-    multiplier = np.maximum(rescale.multiplier, 1)
-    twos = np.log2((multiplier & -multiplier).astype(np.float64)).astype(np.int64) + left
-    never = (twos > 30) | (rescale.multiplier == 0)
-    half = np.int64(1) << np.where(never, 0, 30 - twos)
+    factor = np.maximum(rescale.multiplier, 1) << np.maximum(rescale.shift, 0)
+    bits = np.where(rescale.multiplier == 0, 0, 31)
+    return _periodic("first_tie", factor, bits, least, greatest)
+
+
+def _last_ties(rounder: Rounder, near: dict[str, Targets], least, greatest) -> dict[str, Targets]:
+    """Where no tie was seen near an edge, those of a law that rounds once: a * m is half, modulo
+    what is dropped."""
+    once = rounder.dropped()
+    if once is None:
+        return near
+    found = {}
+    for goal, ties in _periodic("last_tie", *once, least, greatest).items():
+        seen = near[goal]
+        none = ~(seen.first <= seen.last).any(axis=0)
+        found[goal] = Targets(
+            np.concatenate([seen.first, ties.first]),
+            np.concatenate([seen.last, np.where(none, ties.last, ties.first - 1)]),
+            np.where(none, ties.whole, seen.whole),
+            np.where(none, False, seen.hidden),
+        )
+    return found
+
+
+def _periodic(name: str, factor, bits, least, greatest) -> dict[str, Targets]:
+    """a * factor = 2**(bits - 1) modulo 2**bits: every period-th a, or none; of both signs."""
+    twos = np.log2((factor & -factor).astype(np.float64)).astype(np.int64) + 0 * least
+    bits = np.asarray(bits, np.int64) + 0 * least
+    never = twos > bits - 1
+    half = np.int64(1) << np.where(never, 0, np.minimum(bits - 1 - twos, 60))
     period = 2 * half
     steps = period * np.arange(8, dtype=np.int64)[:, None]
     up = half + period * -((half - np.maximum(least, 1)) // period) + steps
     down = half + period * ((np.minimum(greatest, -1) - half) // period) - steps
+    ends = ("positive", up, up[-1] > greatest), ("negative", down, down[-1] < least)
     found = {}
-    for sign, a, beyond in (
-        ("positive", up, up[-1] > greatest),
-        ("negative", down, down[-1] < least),
-    ):
+    for sign, a, beyond in ends:
         last = np.where(never, a - 1, a)
-        found[f"first_tie_{sign}"] = _clipped(a, last, least, greatest, beyond | never)
+        found[f"{name}_{sign}"] = _clipped(a, last, least, greatest, beyond | never)
     return found
