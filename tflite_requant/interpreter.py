@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import numpy as np
 from tflite_requant import kernels
 from tflite_requant.catalog.arithmetic import Arithmetic, arithmetic_for
 from tflite_requant.catalog.delegation import profile_of
-from tflite_requant.catalog.verified import verified
 from tflite_requant.engine import Accelerator
 from tflite_requant.errors import (
     Finding,
@@ -19,11 +18,12 @@ from tflite_requant.errors import (
     UnsupportedOperatorError,
     UsageError,
 )
-from tflite_requant.feeds import feeds_of
+from tflite_requant.feeds import entry_of, feeds_of, joined, resized
 from tflite_requant.kernels._refusals import refusals
 from tflite_requant.kernels._session import CONTROL, Session
+from tflite_requant.kernels._support import why_unsupported, why_unverified
 from tflite_requant.model.dtypes import NUMPY
-from tflite_requant.model.graph import Model, Operator, Subgraph
+from tflite_requant.model.graph import Model, Operator, Subgraph, Tensor
 from tflite_requant.model.qparams import QArray
 from tflite_requant.validation import require_sound
 from tflite_requant.validation.made import SIZES, require_room
@@ -86,53 +86,77 @@ class Interpreter:
         self._accelerator = Accelerator(self.model, arithmetic) if prepared else None
         self._constants: dict[tuple[int, int], QArray] = {}
         self._laws: dict[tuple[int, int], Arithmetic] = {}
+        self._shapes: dict[tuple[int, int], tuple[int, ...]] = {}
         self.unsupported: list[Finding] = self._unsupported(self.model.main, None)
 
     def reset(self) -> None:
         """Put variables back to their initial values."""
         self._session = Session(self.model)
 
+    def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
+        """Take inputs of other shapes from now on, by name or index; {} takes the file's again.
+
+        Raises UsageError for what is no input of the main subgraph, or another rank.
+        """
+        self._shapes = resized(self.model, shapes)
+
     def run(
         self,
         inputs: list | tuple | Mapping[str, np.ndarray],
         keep: str | Iterable[int | str] | None = None,
         on_operator: Observer | None = None,
+        signature: str | None = None,
     ):
-        """Run the main subgraph once.
+        """Run the main subgraph, or a signature's, once or sample by sample.
 
-        inputs: arrays in graph order, or by tensor name. Integers of the input's dtype are stored
-                integers; floats given to a quantized input are real values, put on its grid.
+        inputs: arrays in graph order, or by tensor name; by a signature's names where there is one.
+                Integers of the input's dtype are stored integers; floats given to a quantized input
+                are real values, put on its grid. Where all hold k times as many samples on axis 0
+                as the file's fixed shape, the model runs k times and results are joined on axis
+                0; each time starts afresh unless `keep_state`, then state goes on in that order.
         keep:   None returns the outputs as the inputs were given: a list, or a dict by name.
                 "all", or tensor indices and names, returns Results with these tensors.
         on_operator: called after each operator with (subgraph, operator, inputs, outputs).
         Raises SampleError for inputs that do not fit, UnsupportedOperatorError (before anything
-        runs) for operators without a kernel, RequantError for operands that a kernel refuses.
+        runs) for operators without a kernel, RequantError for operands that a kernel refuses,
+        UsageError for a signature or tensor that the model does not have.
         """
-        main = self.model.main
-        feeds = feeds_of(self.model, inputs)
-        kept = _kept_indices(main, keep)
-        asked = {*main.outputs, *(range(len(main.tensors)) if keep == "all" else kept)}
-        missing = self._unsupported(main, asked)
+        entry = entry_of(self.model, signature)
+        graph = entry.subgraph
+        samples = feeds_of(entry, inputs, self._shapes)
+        kept = _kept_indices(graph, keep)
+        outputs = [index for _, index in entry.outputs]
+        asked = {*outputs, *(range(len(graph.tensors)) if keep == "all" else kept)}
+        missing = self._unsupported(graph, asked, (graph.index,))
         if missing:
             count = f"{len(missing)} operator{'s' if len(missing) > 1 else ''}"
             raise UnsupportedOperatorError(
                 f"the interpreter cannot compute {count} that the outputs need", tuple(missing)
             )
-        if not self.keep_state:
-            self.reset()
-        found = None
-        if self._accelerator is not None and keep is None and on_operator is None:
-            found = self._accelerator.run(feeds)
-        if found is None:
-            found = self._execute(main, feeds, asked, on_operator)
-        wanted = [found[i] for i in main.outputs]
+        parts = [self._once(graph, feeds, asked, keep, on_operator) for feeds in samples]
+        found = parts[0]
+        if len(parts) > 1:
+            found = {t: _over_samples(graph.tensors[t], [p[t] for p in parts]) for t in found}
         if isinstance(inputs, Mapping):
-            wanted = {main.tensors[i].name: found[i] for i in main.outputs}
+            wanted = {name: found[i] for name, i in entry.outputs}
+        else:
+            wanted = [found[i] for i in outputs]
         if keep is None:
             return wanted
-        names = {t.name: t.index for t in reversed(main.tensors)}
+        names = {t.name: t.index for t in reversed(graph.tensors)}
         chosen = found if keep == "all" else {i: found[i] for i in sorted(kept) if i in found}
         return Results(chosen, names, wanted)
+
+    def _once(self, graph: Subgraph, feeds, asked: set[int], keep, on_operator) -> dict:
+        """Values of the asked tensors for one sample."""
+        if not self.keep_state:
+            self.reset()
+        plain = keep is not None or on_operator is not None or graph.index or self._shapes
+        if self._accelerator is not None and not plain:
+            found = self._accelerator.run(feeds)
+            if found is not None:
+                return found
+        return self._execute(graph, feeds, asked, on_operator)
 
     def _execute(
         self,
@@ -238,9 +262,7 @@ class Interpreter:
         operators = subgraph.operators if asked is None else _needed(subgraph, asked)
         findings = []
         for op in operators:
-            reason = _why_unsupported(subgraph, op) or _why_unverified(
-                self.arithmetic, subgraph, op
-            )
+            reason = why_unsupported(subgraph, op) or why_unverified(self.arithmetic, subgraph, op)
             if reason:
                 hint = "runs in LiteRT only; ask for tensors that do not need it"
                 findings.append(Finding("error", subgraph.label(op), "kernel", reason, "", hint))
@@ -252,6 +274,10 @@ class Interpreter:
                         self.model.subgraphs[called], None, (*seen, called)
                     )
         return findings
+
+
+def _over_samples(tensor: Tensor, parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if tensor.is_constant else joined(tensor.label(), parts)
 
 
 def _types(subgraph: Subgraph, indices: Iterable[int]) -> tuple[kernels.OutputType, ...]:
@@ -271,41 +297,6 @@ def _as_model(model: Model | bytes | str | PathLike) -> Model:
         raise UsageError(f"{model}: {error.strerror or error}") from None
     require_sound(made)
     return made
-
-
-def _why_unsupported(subgraph: Subgraph, op: Operator) -> str:
-    if op.name in CONTROL:
-        return ""
-    entry = kernels.KERNELS.get(op.name)
-    if entry is None or entry.custom != (op.opcode == "CUSTOM"):
-        return f"no kernel for {op.name}"
-    leading = op.input(entry.position)
-    dtype = subgraph.tensors[leading].dtype if leading >= 0 else "nothing"
-    if dtype not in entry.dtypes:
-        return f"no kernel for {op.name} on {dtype}; there is one for {', '.join(entry.dtypes)}"
-    for t in op.inputs:
-        if t >= 0 and subgraph.tensors[t].dtype not in NUMPY:
-            return f"no kernel for {op.name} with a {subgraph.tensors[t].dtype} operand"
-    scaled = [op.input(p) for p in entry.quantized] + list(op.outputs if entry.quantized else ())
-    if dtype in entry.plain and all(t < 0 or subgraph.tensors[t].qparams is None for t in scaled):
-        return ""
-    for t in scaled:
-        tensor = subgraph.tensors[t] if t >= 0 else None
-        if tensor and tensor.dtype in kernels.QUANTIZED and tensor.qparams is None:
-            return f"{tensor.label()} has no scale"
-    return ""
-
-
-def _why_unverified(arithmetic: str, subgraph: Subgraph, op: Operator) -> str:
-    """Why a kernel's result is not known to be the profile's."""
-    if op.name in CONTROL:
-        return ""
-    leading = op.input(kernels.KERNELS[op.name].position)
-    dtype = subgraph.tensors[leading].dtype if leading >= 0 else "nothing"
-    for profile in (arithmetic, profile_of(arithmetic, subgraph, op)):
-        if not verified(profile, op.name, dtype):
-            return f"{op.name} on {dtype} was not compared with LiteRT under {profile}"
-    return ""
 
 
 def _needed(subgraph: Subgraph, asked: set[int]) -> list[Operator]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_real_models import MODELS, _noise
+from real_inputs import runs
+from test_real_models import MODELS
 
 from tflite_requant.extract import cut_at
 from tflite_requant.interpreter import Interpreter
@@ -32,17 +33,17 @@ def test_outputs_equal_litert(models, profile, name):
     path = models / f"{name}.tflite"
     if not path.exists():
         pytest.skip(f"{path} is not there")
-    whole, rng = Interpreter(path, arithmetic=profile).model, np.random.default_rng(1)
-    runs = [[_noise(t, rng, width) for t in whole.inputs] for width in (1.0, 0.3)]
+    whole = Interpreter(path, arithmetic=profile).model
+    fed = runs(whole, models)
     parts = [whole, *_cuts(whole)]
-    results = litert_run_many([(m.to_bytes(), runs) for m in parts], RESOLVERS[profile])
+    results = litert_run_many([(m.to_bytes(), fed) for m in parts], RESOLVERS[profile])
     for model, found in zip(parts, results, strict=True):
         interpreter = Interpreter(model, arithmetic=profile)
         refused = {finding.found.split(" was")[0] for finding in interpreter.unsupported}
         assert refused <= REFUSED.get((profile, name), set())
         if refused:
             continue
-        for inputs, expected in zip(runs, found, strict=True):
+        for inputs, expected in zip(fed, found, strict=True):
             for ours, theirs in zip(interpreter.run(inputs), expected.outputs, strict=True):
                 assert ours.dtype == theirs.dtype
                 label = model.main.label(model.main.operators[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import workers
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.terminal import complain, shows_progress, warn
@@ -29,7 +30,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--arithmetic", metavar="NAME[,...]",
-        help="arithmetic profiles; default litert-reference, and every one of LiteRT's without B",
+        help="arithmetic profiles; default litert-reference, and every one of LiteRT's without B. "
+        f"Known: {', '.join(profile_names())}",
     )  # fmt: skip
     workers.add_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli.terminal import shows_progress, warn
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
@@ -26,7 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--arithmetic", metavar="NAME", default="litert-reference",
-        help="arithmetic profile; default litert-reference",
+        help=f"arithmetic profile; default litert-reference. Known: {', '.join(profile_names())}",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="FILE.npz",

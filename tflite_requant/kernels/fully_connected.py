@@ -30,8 +30,6 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         yield from real_stages(total, bias, attributes)
         return
     wide = is_wide(bias) or filters.dtype == np.int16
-    if data.dtype == np.uint8 and operands.output.dtype == "int16" and bias is None:
-        raise KernelError("uint8 data, int16 output: LiteRT reads a bias that is not there")
     if arithmetic.law(operands.output.dtype) != "narrow-without-bias":
         wide = wide or _declared_wide(data, bias, attributes)
     matrix = (filters.integers.astype(np.int32) - zero_point(filters)).T

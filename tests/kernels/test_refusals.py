@@ -1,0 +1,89 @@
+"""What LiteRT aborts on or leaves undefined is refused, naming operator and reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tflite_requant.errors import RequantError
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.runtime import RuntimeFailure, litert_available, litert_run_many
+from tflite_requant.testing import TensorSpec, one_operator_model
+
+FOUR, ROW = (1, 4), (4,)
+
+
+def spec(dtype: str, shape=FOUR, scale=0.5, zero: int = 0) -> TensorSpec:
+    return TensorSpec(dtype, shape, scale, zero)
+
+
+def numbers(*entries: int) -> TensorSpec:
+    return TensorSpec("int32", data=np.array(entries, np.int32))
+
+
+SLICED = [numbers(2), numbers(9), numbers(1)]
+
+# name: (operator, operands, output, options, what is said)
+UNDEFINED = {
+    "add-scale": ("ADD", [spec("int8")] * 2, spec("int8", scale=2.0**-20), {}, "LiteRT aborts"),
+    "sub-scale": ("SUB", [spec("int8")] * 2, spec("int8", scale=2.0**-21), {}, "LiteRT aborts"),
+    "squares": (
+        "SQUARED_DIFFERENCE", [spec("int8")] * 2, spec("int8", scale=2.0**-14), {}, "LiteRT aborts",
+    ),
+    "add-shifts": (
+        "ADD", [spec("int16"), spec("int16", (3, 4))], spec("int16", (3, 4)),
+        {"pot_scale_int16": True}, "does not broadcast: LiteRT aborts",
+    ),
+    "compare": ("LESS", [spec("int8", scale=1.0)] * 2, TensorSpec("bool", FOUR), {}, "below 1"),
+    "softmax-sum": (
+        "SOFTMAX", [spec("int8", (1, 1001), 1e-5)], spec("int8", (1, 1001), 1 / 256, -128),
+        {"beta": 1.0}, "LiteRT aborts",
+    ),
+    "softmax-beta": (
+        "SOFTMAX", [spec("int8")], spec("int8", scale=1 / 256, zero=-128), {"beta": 0.0},
+        "LiteRT aborts",
+    ),
+    "exp-table": ("EXP", [spec("int16", scale=1.0)], spec("int16"), {}, "infinite on a grid"),
+    "mean-of-none": (
+        "MEAN", [spec("int8", (2, 0)), numbers(1)], spec("int8", (2,)), {}, "nothing to reduce",
+    ),
+    "reverse-none": (
+        "REVERSE_V2", [spec("int8", (3, 0)), numbers(0)], spec("int8", (3, 0)), {}, "LiteRT aborts",
+    ),
+    "scalar": (
+        "TRANSPOSE", [spec("int8", ()), TensorSpec("int32", data=np.zeros(0, np.int32))],
+        spec("int8", ()), {}, "a scalar: LiteRT writes nothing",
+    ),
+    "slice": (
+        "STRIDED_SLICE", [spec("int8", ROW), *SLICED], spec("int8", (9,)), {"offset": True},
+        "LiteRT reads beyond it",
+    ),
+}  # fmt: skip
+# Where the process ends every time; elsewhere what happens depends on memory.
+ENDS = ("add-scale", "add-shifts", "compare", "softmax-sum", "softmax-beta", "squares")
+
+
+def model_of(name: str):
+    opcode, operands, output, options, _ = UNDEFINED[name]
+    return one_operator_model(opcode, operands, [output], options)
+
+
+def zeros(model) -> list[np.ndarray]:
+    return [np.zeros(t.shape, t.dtype) for t in model.inputs]
+
+
+@pytest.mark.parametrize("name", UNDEFINED)
+def test_is_refused_by_operator_and_reason(name):
+    model, (opcode, *_, says) = model_of(name), UNDEFINED[name]
+    with pytest.raises(RequantError, match=says) as refused:
+        Interpreter(model).run(zeros(model))
+    assert f"op 0 {opcode} " in str(refused.value)
+
+
+@pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
+def test_litert_ends_or_refuses_there():
+    models = [model_of(name) for name in ENDS]
+    found = litert_run_many([(model.to_bytes(), [zeros(model)]) for model in models])
+    assert {
+        n: r for n, r in zip(ENDS, found, strict=True) if not isinstance(r, RuntimeFailure)
+    } == {}
