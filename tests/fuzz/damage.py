@@ -178,7 +178,8 @@ def _scalar(old: Any, kind_type: str, rng: random.Random) -> Any:
         return not old
     if stored.startswith("float"):
         value = rng.choice((*REALS, (old or 1.0) * 2, -(old or 1.0), (old or 1.0) / 1000))
-        return struct.unpack("<f", struct.pack("<f", value))[0] if abs(value) < 3e38 else value
+        with np.errstate(over="ignore"):
+            return float(np.float32(value))
     if kind_type in layout.ENUMS and rng.random() < 0.8:
         return rng.choice(sorted(layout.ENUMS[kind_type].values()))
     size = 8 * layout.SCALAR_SIZES[stored]
