@@ -20,13 +20,13 @@ from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
-from tflite_requant.planning import Plan, dead, padding, plan
+from tflite_requant.planning import Plan, dead, padding, plan, ranges
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
-from tflite_requant.planning.units import NO_FACTORS
+from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
-from tflite_requant.search import Factors, Found, Search
+from tflite_requant.search import Factors, Found, Search, corrected_biases
 from tflite_requant.validation import require_filled
 from tflite_requant.version import VERSION
 
@@ -35,6 +35,7 @@ CLAMPS = ("fused", "exact")
 SEARCH_SAMPLES = 32  # images that are made up for a search without samples
 CORRECTIONS = (
     "dead-channels", "exact-grid", "scale-search", "error-compensation", "bias-folding",
+    "range-fit", "sequential-bias",
 )  # fmt: skip
 
 
@@ -196,7 +197,12 @@ def requantize(
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
     draft = _Draft(model, scheme, options, known)
     found = _searched(draft) if options.search else None
-    new = draft.make(found.factors if found else NO_FACTORS)
+    new = draft.make(found.factors if found else draft.fitted)
+    if "sequential-bias" in options.correction and known.samples and draft.changed:
+        rows = operator_outcomes(draft.plans[0], draft.done[0], known)
+        # What is exact stays so.
+        which = {row.index for row in rows if row.exactness == "approximated"}
+        new = corrected_biases(model, new, draft.plans[0], known.samples, scheme.bias, which)
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
@@ -220,6 +226,17 @@ class _Draft:
         if "dead-channels" in options.correction:
             self._equivalents = {s.index: dead.equivalents(s) for s in model.subgraphs}
         self._memories: dict[int, Memory] | None = {} if options.search else None
+        self.fitted: dict[Unit, float] = self._ranges()
+
+    def _ranges(self) -> dict[Unit, float]:
+        """Factors that samples ask for before any search."""
+        counts = {t: n for (s, t), n in self.known.counts.items() if s == 0}
+        if "range-fit" not in self.options.correction or not counts:
+            return {}
+        plan = make_plans(self.model, self.scheme, self.options)[0]
+        # How far outputs reach beyond them, samples are too few to tell.
+        spared = {*self.model.main.outputs, *statistics.judged_tensors(self.model)}
+        return ranges.tightened(plan, counts, spared)
 
     def make(self, factors: Factors) -> Model:
         """The model under these factors of free scales."""
@@ -279,6 +296,7 @@ def _searched(draft: _Draft) -> Found:
     return Search(
         model, samples, draft.plan_main,
         snaps=follows and not options.strict_meaning,
+        start=draft.fitted,
         progress=options.progress,
     ).run()  # fmt: skip
 
@@ -364,7 +382,10 @@ def _report(model, new, scheme, options, plans, done, judged, known, changed, fo
 
 def _search_line(found: Found) -> str:
     gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
-    return f"; {len(found.factors)} scales searched, {gain:.2f} dB less noise on its samples"
+    return (
+        f"; {len(found.factors)} scales moved by {found.tried} trials searched, "
+        f"{gain:.2f} dB less noise on its samples"
+    )
 
 
 def _unknown_fields(model: Model) -> Finding:

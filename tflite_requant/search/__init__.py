@@ -1,6 +1,7 @@
-"""Whatever has to run a model to decide: the search for activation scales."""
+"""Whatever has to run a model to decide: the search for activation scales, biases."""
 
+from tflite_requant.search.biases import corrected as corrected_biases
 from tflite_requant.search.factors import Factors
 from tflite_requant.search.greedy import Found, Search
 
-__all__ = ["Factors", "Found", "Search"]
+__all__ = ["Factors", "Found", "Search", "corrected_biases"]

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 from tflite_requant.model import Model
 from tflite_requant.planning import Plan
-from tflite_requant.planning.units import Unit
+from tflite_requant.planning.units import NO_FACTORS, Unit
+from tflite_requant.search.bench import Bench
 from tflite_requant.search.factors import Factors, candidates, forbidden
-from tflite_requant.search.noise import Meaning, Reference, measured_tensors
-from tflite_requant.search.runner import Runner, Variant
+from tflite_requant.search.runner import Variant
 
 PASSES = 2
 GAIN = 0.999  # share of the noise that a change has to reach
-RACE = ((4, 1.05), (12, 1.01))  # after so many samples, noise above that share of the old one loses
 
 Make = Callable[[Factors], "tuple[Plan, Callable[[], Model]]"]
 
@@ -44,25 +43,24 @@ class _State:
 
 class Search:
     """One search. make: factors -> plan of the main subgraph, and what makes the model of it;
-    snaps: see `candidates`. Raises UsageError for a model without measurable outputs."""
+    snaps: see `candidates`; start: the factors to begin with. Raises UsageError for a model without
+    measurable outputs."""
 
     def __init__(
-        self, source: Model, samples, make: Make, *, snaps: bool, progress: bool = False
-    ) -> None:
+        self, source: Model, samples, make: Make, *, snaps: bool, start: Factors = NO_FACTORS,
+        progress: bool = False,
+    ) -> None:  # fmt: skip
         self.make, self.snaps, self.progress = make, snaps, progress
-        self.measured, logits = measured_tensors(source)
-        self.runner = Runner(source, samples, self.measured)
-        variant = self.runner.variant(source)
-        outputs = [self.runner.outputs(variant, i) for i in range(len(self.runner))]
-        qparams = {t: source.main.tensors[t].qparams for t in self.measured}
-        self.reference = Reference(outputs, qparams, logits)
+        self.start = dict(start)
+        self.bench = Bench(source, samples)
+        self.runner, self.measured = self.bench.runner, self.bench.measured
         self.base: Plan | None = None  # without factors
         self.around: dict[Unit, set[Unit]] = {}
         self.tried = 0
 
     def run(self) -> Found:
-        state = self._state({})
-        self.base = state.plan
+        self.base, _ = self.make(NO_FACTORS)
+        state = self._state(self.start)
         before = sum(state.noise)
         units = self._in_order(state.plan)
         self.around = _neighbours(state.plan, units)
@@ -80,13 +78,12 @@ class Search:
                 bar.update()
         bar.close()
         count = len(self.runner)
-        factors = {u: f for u, f in state.factors.items() if f != 1}
-        return Found(factors, before / count, sum(state.noise) / count, self.tried)
+        return Found(state.factors, before / count, sum(state.noise) / count, self.tried)
 
     def _state(self, factors: dict[Unit, float]) -> _State:
         plan, made = self.make(factors)
         variant = self.runner.variant(made())
-        return _State(factors, plan, variant, self._noise(variant, plan, None))
+        return _State(factors, plan, variant, self.bench.noise(variant, plan))
 
     def _in_order(self, plan: Plan) -> list[Unit]:
         place = {t: op.index for op in plan.subgraph.operators for t in op.outputs}
@@ -110,22 +107,10 @@ class Search:
                 continue
             self.runner.keep(state.variant, shared)
             self.tried += 1
-            noise = self._noise(variant, plan, best.noise)
+            noise = self.bench.noise(variant, plan, best.noise)
             if noise and sum(noise) < GAIN * sum(best.noise):
                 best = _State(factors, plan, variant, noise)
         return best
-
-    def _noise(self, variant: Variant, plan: Plan, rival: list[float] | None) -> list[float]:
-        """Noise of every sample; none where the rival is clearly better before all have run."""
-        meanings = {t: _meaning(plan, t) for t in self.measured}
-        noise: list[float] = []
-        for sample in range(len(self.runner)):
-            outputs = self.runner.outputs(variant, sample)
-            noise.append(self.reference.noise(sample, outputs, meanings))
-            for count, share in RACE:
-                if rival and len(noise) == count and sum(noise) > share * sum(rival[:count]):
-                    return []
-        return noise
 
     def _bar(self, total: int):
         if not self.progress or not sys.stderr.isatty():
@@ -153,10 +138,3 @@ class _NoBar:
     def update(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-def _meaning(plan: Plan, tensor: int) -> Meaning:
-    kind = plan.home[tensor] if tensor in plan.home else plan.subgraph.tensors[tensor].type
-    gain = plan.gains.get(tensor, 1.0)
-    offset = plan.offsets.get(tensor, 0.0) / gain
-    return Meaning(kind.qparams.scale / gain, kind.qparams.zero_point, offset)

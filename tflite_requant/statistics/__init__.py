@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tflite_requant.statistics.disturbance import disturbance
+from tflite_requant.statistics.disturbance import disturbance, judged_tensors
 from tflite_requant.statistics.measure import Statistics, is_data_free, measure
 from tflite_requant.statistics.synthetic import SyntheticImages
 
-__all__ = ["Statistics", "SyntheticImages", "disturbance", "is_data_free", "measure"]
+__all__ = [
+    "Statistics", "SyntheticImages", "disturbance", "is_data_free", "judged_tensors", "measure",
+]  # fmt: skip

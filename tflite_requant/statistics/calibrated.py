@@ -30,6 +30,7 @@ from tflite_requant.statistics.taps import Window, window
 
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
 DEPTHWISE_ROWS = 256
+LEVELS = 256  # of 8-bit tensors
 KEPT = 48  # samples that are kept for what has to run the model again
 PART = 8  # samples that a worker runs before it answers
 # Fields of Sums that add up over samples, and those that all samples share.
@@ -63,6 +64,23 @@ class Sums:
             view = window(self.op, centred.shape, self.w_shape, y_shape)
             self._add_means(centred, view)
             self._add_patches(centred, view, sample)
+
+    def add_means(self, x: QArray, y_shape: tuple[int, ...]) -> None:
+        """Count one run's input [N, ...] for `mean` only."""
+        self.scale = x.scale
+        centred = x.integers.astype(np.int32) - np.int32(x.zero_point)
+        if self.op.opcode == "FULLY_CONNECTED":
+            rows = centred.reshape(-1, self.w_shape[-1])
+            self.mean_sum = self.mean_sum + rows.sum(axis=0, dtype=np.int64)[None]
+            self.mean_count += len(rows)
+        elif self.op.opcode == "TRANSPOSE_CONV":
+            self._add_scattered(centred, y_shape)
+        else:
+            self._add_means(centred, window(self.op, centred.shape, self.w_shape, y_shape))
+
+    def mean(self) -> np.ndarray:
+        """Mean of each tap, real units, float64 [G, K]; see `Moments`."""
+        return self._mean() * self.scale
 
     def state(self) -> dict[str, Any]:
         """What `merge` adds to another's sums."""
@@ -146,7 +164,7 @@ class Sums:
             covariance = second - centre[:, :, None] * centre[:, None, :]
         else:
             covariance = second - centre * centre
-        return Moments(self._mean() * self.scale, covariance * self.scale**2, self.rows)
+        return Moments(self.mean(), covariance * self.scale**2, self.rows)
 
     def _mean(self) -> np.ndarray:
         mean = self.mean_sum * self.share / self.mean_count
@@ -187,10 +205,8 @@ class Collector:
         for index, values in zip(op.outputs, outputs, strict=False):
             tensor = subgraph.tensors[index]
             if index >= 0 and tensor.is_quantized_activation:
-                low, high = RANGES[tensor.dtype]
-                count = [(values == low).sum(), (values == high).sum(), values.size]
                 key = (subgraph.index, index)
-                self.stored[key] = self.stored.get(key, np.zeros(3, np.int64)) + count
+                self.stored[key] = self.stored.get(key, 0) + _counts(values, tensor.dtype)
 
     def state(self) -> tuple[dict, dict]:
         """What `merge` adds to another's sums; picklable."""
@@ -202,11 +218,24 @@ class Collector:
         for key, each in sums.items():
             self.sums[key].merge(each)
         for key, count in stored.items():
-            self.stored[key] = self.stored.get(key, np.zeros(3, np.int64)) + count
+            self.stored[key] = self.stored.get(key, 0) + count
 
     def hits(self) -> dict[tuple[int, int], tuple[float, float]]:
         """Shares of values at the least and at the greatest stored integer."""
-        return {k: (float(n[0] / n[2]), float(n[1] / n[2])) for k, n in self.stored.items()}
+        return {k: (float(n[0] / n.sum()), float(n[-1] / n.sum())) for k, n in self.stored.items()}
+
+    def counts(self) -> dict[tuple[int, int], np.ndarray]:
+        """How often each of the 256 integers of 8-bit tensors was stored, least first."""
+        return {k: n for k, n in self.stored.items() if len(n) == LEVELS}
+
+
+def _counts(values: np.ndarray, dtype: str) -> np.ndarray:
+    """How often each integer of an 8-bit type came; of others least, between and greatest."""
+    low, high = RANGES[dtype]
+    if high - low < LEVELS:
+        return np.bincount(values.reshape(-1).view(np.uint8) ^ (low & 0x80), minlength=LEVELS)
+    ends = [(values == low).sum(), (values == high).sum()]
+    return np.array([ends[0], values.size - ends[0] - ends[1], ends[1]])
 
 
 def calibrate(
@@ -237,7 +266,9 @@ def calibrate(
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
     origin = f"{count} calibration samples"
     inputs = tuple(_inputs(model, sample) for sample in examples)
-    return Statistics(moments, collector.hits(), origin, inputs, some.chosen(model))
+    return Statistics(
+        moments, collector.hits(), origin, inputs, some.chosen(model), collector.counts()
+    )
 
 
 def _kept(samples: Iterable, examples: list, some: Kept) -> Iterator:

@@ -19,13 +19,15 @@ class Statistics:
     """moments: (subgraph, operator) -> Moments; hits: (subgraph, tensor) -> shares of values at the
     least and greatest stored integer; origin: one line that says where they come from; examples: a
     few of the inputs, for what has to be tried out; samples: more of them, evenly spaced, for what
-    has to run the model again and again."""
+    has to run the model again and again; counts: (subgraph, tensor) -> how often each of the 256
+    integers of an 8-bit tensor was stored, least first."""
 
     moments: dict[tuple[int, int], Moments]
     hits: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     origin: str = ""
     examples: tuple = field(default=(), repr=False)
     samples: tuple = field(default=(), repr=False)
+    counts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
 
 
 PRIOR, SYNTHETIC = "prior", "synthetic"

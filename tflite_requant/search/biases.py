@@ -1,0 +1,229 @@
+"""Sequential bias correction: biases take the mean of all errors that came before them.
+
+With m the mean of what a weighted operator reads in the source and M of what it reads in the new
+model (stored reals), over the same samples, its mean output is the source's, times the gain and
+above by the offset with which it is stored, if
+
+    B = gain (b + sum_k W_k m_k) + offset - sum_k W'_k M_k.
+
+Operators are walked in order, each with the biases before it corrected: so M holds what clipping,
+weights and other grids made of m on the way; what multiplies a SOFTMAX's output takes the mean of
+that one's rounding, too. In some networks the corrections feed upon each other and grow from block
+to block; so each stays only if the outputs are closer to the source's with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tflite_requant import engine
+from tflite_requant.catalog import spec_of
+from tflite_requant.correction.rounding import round_half_away
+from tflite_requant.engine.graph import needed, preparable
+from tflite_requant.errors import UnsupportedOperatorError, UsageError
+from tflite_requant.feeds import moved
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.model import Edit, Model, Operator, QArray, Subgraph
+from tflite_requant.model.dtypes import encode
+from tflite_requant.planning import Plan
+from tflite_requant.planning.domains import is_weighted
+from tflite_requant.rules import limits, weighted
+from tflite_requant.schemes import BiasLaw
+from tflite_requant.search.bench import Bench
+from tflite_requant.search.runner import PROFILE
+from tflite_requant.statistics.calibrated import Sums
+
+JUDGES = 16  # samples on which a correction has to lower the outputs' noise
+MOST = 0.7  # share of them on which it has to
+GAIN = 0.997  # share of the noise that it has to reach: less would be luck, or the rounding's
+
+Values = dict[int, np.ndarray]
+
+
+def corrected(
+    source: Model,
+    new: Model,
+    plan: Plan,
+    samples: Sequence,
+    law: BiasLaw,
+    which: Collection[int],
+) -> Model:
+    """The new model with biases corrected, one by one, where that lowers the outputs' noise.
+
+    plan: of the main subgraph; samples: what the source's inputs take; which: operators of the
+    source that may be corrected. Models with state, those that cannot be run or compared, and
+    operators whose bias is shared or absent, stay as they are.
+    """
+    if not (which and preparable(source) and preparable(new)):
+        return new
+    try:
+        return _corrected(source, new, plan, samples, law, which)
+    except (UsageError, UnsupportedOperatorError):
+        return new
+
+
+def _corrected(source, new, plan, samples, law, which) -> Model:
+    bench = Bench(source, samples[:: max(1, len(samples) // JUDGES)])
+    now = bench.runner.variant(new)
+    noise = bench.noise(now, plan)
+    targets = dict(_targets(source, samples))
+    by_output = {op.outputs[0]: op for op in source.main.operators if op.index in which}
+    walk = Walk(source, new, samples)
+    edit = Edit(new)
+    for op in needed(new.main, new.main.outputs):
+        twin = by_output.get(op.outputs[0]) if op.outputs else None
+        if twin is not None and twin.index in targets and twin.opcode == op.opcode:
+            bias = _new_bias(walk, op, targets[twin.index], plan, law)
+            if bias is not None:
+                index, integers = bias
+                before = walk.main
+                walk.replace(index, integers)
+                variant = bench.runner.variant(walk.whole())
+                bench.runner.keep(now, variant.common(now))
+                found = bench.noise(variant, plan, noise)
+                if found and _is_better(found, noise):
+                    now, noise = variant, found
+                    edit.subgraphs[0].set_constant(index, integers, new.main.tensors[index].type)
+                else:
+                    walk.main = before
+        walk.run(op)
+    return edit.commit() if edit.is_changed else new
+
+
+def _is_better(found: list[float], noise: list[float]) -> bool:
+    """Less noise altogether, and on most samples: a few would be luck."""
+    won = sum(f < n for f, n in zip(found, noise, strict=True))
+    return sum(found) < GAIN * sum(noise) and won >= MOST * len(noise)
+
+
+class Walk:
+    """A model's operators one by one, each on all samples; values live as long as they are read."""
+
+    def __init__(self, source: Model, model: Model, samples: Sequence) -> None:
+        self.model = model
+        self.main: Subgraph = model.main
+        self.values: list[Values] = [_feeds(source, model, sample) for sample in samples]
+        self._last = {
+            t: op.index for op in needed(self.main, self.main.outputs) for t in op.inputs if t >= 0
+        }
+
+    def replace(self, index: int, integers: np.ndarray) -> None:
+        """Other integers for a constant."""
+        old = self.main.tensors[index]
+        tensors = list(self.main.tensors)
+        tensors[index] = replace(old, data=encode(integers, old.dtype))
+        self.main = replace(self.main, tensors=tuple(tensors))
+
+    def whole(self) -> Model:
+        """The model with what was replaced."""
+        return self.model.changed(subgraphs=(self.main, *self.model.subgraphs[1:]))
+
+    def inputs(self, tensor: int) -> Iterator[QArray]:
+        """The tensor on each sample."""
+        qparams = self.main.tensors[tensor].qparams
+        return (QArray(values[tensor], qparams) for values in self.values)
+
+    def run(self, op: Operator) -> None:
+        """Compute the operator's outputs; forget what nobody reads any more."""
+        tensors = self.main.tensors
+        fed = tuple(dict.fromkeys(t for t in op.inputs if t >= 0 and not tensors[t].is_constant))
+        alone = replace(self.main, operators=(replace(op, index=0),), inputs=fed,
+                        outputs=op.outputs)  # fmt: skip
+        model = self.model.changed(subgraphs=(alone, *self.model.subgraphs[1:]), signatures=())
+        compute = _computer(model, fed, op.outputs)
+        for values in self.values:
+            values.update(compute({t: values[t] for t in fed}))
+            for t in (*fed, *op.outputs):
+                if self._last.get(t, -1) <= op.index:
+                    values.pop(t, None)
+
+
+def _computer(
+    model: Model, fed: tuple[int, ...], outputs: tuple[int, ...]
+) -> Callable[[Values], Values]:
+    program, plain = engine.plan(model, PROFILE), Interpreter(model, fast=False)
+
+    def compute(feeds: Values) -> Values:
+        found = program.run(feeds) if program is not None else None
+        if found is None:
+            found = dict(zip(outputs, plain.run([feeds[t] for t in fed]), strict=True))
+        return found
+
+    return compute
+
+
+def _feeds(source: Model, model: Model, sample) -> Values:
+    given = sample if isinstance(sample, (tuple, list)) else [sample]
+    pairs = zip(given, source.inputs, model.inputs, strict=True)
+    return {new.index: moved(np.asarray(a), old, new) for a, old, new in pairs}
+
+
+def _targets(source: Model, samples: Sequence) -> Iterator[tuple[int, np.ndarray]]:
+    """(operator, b + sum_k W_k m_k per output channel, real units) of the source."""
+    walk = Walk(source, source, samples)
+    for op in needed(source.main, source.main.outputs):
+        operands = _operands(walk.main, op)
+        if operands is not None:
+            x, array, bias, axis = operands
+            matrix = weighted.source_weights(array, axis)
+            kind = walk.main.tensors[x].type
+            real, _ = weighted.real_bias(
+                weighted.WeightedOperands(array, bias, axis, kind, kind, kind), matrix
+            )
+            yield op.index, real + _mean_product(walk, op, x, array, axis)
+        walk.run(op)
+
+
+def _operands(main: Subgraph, op: Operator):
+    """(input tensor, weights, bias or None, axis of the output channels) of what can be corrected;
+    None for other operators."""
+    spec = spec_of(op)
+    if not is_weighted(spec):
+        return None
+    roles = {o.role: i for i, o in enumerate(spec.inputs) if o.role != "plain"}
+    x, w, b = (op.input(roles[r]) for r in ("activation", "weights", "bias"))
+    tensors = main.tensors
+    if not tensors[x].is_quantized_activation or tensors[x].is_constant:
+        return None
+    if not tensors[w].is_constant or (b >= 0 and not tensors[b].is_constant):
+        return None
+    bias = tensors[b].qarray() if b >= 0 else None
+    return x, tensors[w].qarray(), bias, spec.inputs[roles["weights"]].axis
+
+
+def _mean_product(walk: Walk, op: Operator, x: int, array: QArray, axis: int) -> np.ndarray:
+    """sum_k W_k E[x_k] per output channel, in the model's own units; in a fixed order."""
+    sums = Sums(op, 0, array.shape)
+    y_shape = walk.main.tensors[op.outputs[0]].shape
+    for values in walk.inputs(x):
+        sums.add_means(values, y_shape)
+    real = weighted.source_weights(array, axis).real()
+    mean, total = sums.mean(), np.zeros(len(real))
+    group = np.arange(len(real), dtype=np.int64) * len(mean) // len(real)
+    for k in range(real.shape[1]):
+        total += real[:, k] * mean[group, k]
+    return total
+
+
+def _new_bias(
+    walk: Walk, op: Operator, target: np.ndarray, plan: Plan, law: BiasLaw
+) -> tuple[int, np.ndarray] | None:
+    """(bias tensor, its new integers), or None where it cannot take anything."""
+    operands = _operands(walk.main, op)
+    if operands is None or operands[2] is None or operands[2].qparams is None:
+        return None
+    x, array, bias, axis = operands
+    index = next(t for t in op.inputs[2:] if t >= 0 and walk.main.tensors[t].is_constant)
+    readers = [o for o in walk.main.operators if index in o.inputs]
+    if len(readers) != 1:
+        return None
+    y = op.outputs[0]
+    wanted = target * plan.gains.get(y, 1.0) + plan.offsets.get(y, 0.0)
+    wanted -= _mean_product(walk, op, x, array, axis)
+    scale = np.array(bias.qparams.scales, np.float64)
+    integers = limits.placed(round_half_away(wanted / scale), law)
+    info = np.iinfo(bias.integers.dtype)
+    return index, np.clip(integers, info.min + 1, info.max).astype(np.int64).reshape(bias.shape)
