@@ -116,7 +116,7 @@ CASES = {
     "seed": ("tiny.tflite --seed x", "argument --seed: invalid int value"),
     "correction": (
         "tiny.tflite --correction fold",
-        "--correction: unknown 'fold'; known: exact-grid",
+        "--correction: unknown 'fold'; known: dead-channels",
     ),
     "correction-none": (
         "tiny.tflite --correction none,bias-folding",
