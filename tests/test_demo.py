@@ -13,7 +13,7 @@ from tflite_requant.schemes.loader import load_scheme, preset_names
 from tflite_requant.statistics import measure
 
 TAKING = [n for n in preset_names() if n != "max78000"]  # that has no depthwise convolutions
-UNFOLDED = tuple(c for c in CORRECTIONS if c != "bias-folding")
+UNFOLDED = tuple(c for c in CORRECTIONS if c not in ("bias-folding", "sequential-bias"))
 
 
 def is_hardware(name):
