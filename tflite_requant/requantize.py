@@ -26,7 +26,7 @@ from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
-from tflite_requant.search import Factors, Found, Search, corrected_biases
+from tflite_requant.search import LITERT, Factors, Found, Search, corrected_biases
 from tflite_requant.validation import require_filled
 from tflite_requant.version import VERSION
 
@@ -202,7 +202,9 @@ def requantize(
         rows = operator_outcomes(draft.plans[0], draft.done[0], known)
         # What is exact stays so.
         which = {row.index for row in rows if row.exactness == "approximated"}
-        new = corrected_biases(model, new, draft.plans[0], known.samples, scheme.bias, which)
+        new = corrected_biases(
+            model, new, draft.plans[0], known.samples, scheme.bias, which, draft.profile
+        )
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
@@ -237,6 +239,13 @@ class _Draft:
         # How far outputs reach beyond them, samples are too few to tell.
         spared = {*self.model.main.outputs, *statistics.judged_tensors(self.model)}
         return ranges.tightened(plan, counts, spared)
+
+    @property
+    def profile(self) -> str:
+        """The arithmetic under which results are judged: the scheme's, and of LiteRT's several
+        ones that of its default kernels."""
+        own = self.scheme.arithmetic
+        return LITERT if own == "litert-reference" else own
 
     def make(self, factors: Factors) -> Model:
         """The model under these factors of free scales."""
@@ -296,7 +305,7 @@ def _searched(draft: _Draft) -> Found:
     return Search(
         model, samples, draft.plan_main,
         snaps=follows and not options.strict_meaning,
-        start=draft.fitted,
+        start=draft.fitted, profile=draft.profile,
         progress=options.progress,
     ).run()  # fmt: skip
 

@@ -10,7 +10,7 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Edit, QArray
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.schemes import load_scheme
-from tflite_requant.search import biases
+from tflite_requant.search import LITERT, biases
 from tflite_requant.search.biases import Walk, corrected
 
 WITHOUT = Options(correction=tuple(c for c in CORRECTIONS if c != "sequential-bias"))
@@ -112,7 +112,7 @@ def test_without_samples_nothing_is_run(source):
 
 def test_a_walk_computes_what_the_interpreter_does(source, samples):
     walk = Walk(source, source, samples)
-    plain = [Interpreter(source, fast=False).run(s, keep="all") for s in samples]
+    plain = [Interpreter(source, LITERT, fast=False).run(s, keep="all") for s in samples]
     for op in source.main.operators:
         for index in op.inputs:
             if not source.main.tensors[index].is_constant:

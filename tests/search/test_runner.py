@@ -10,7 +10,7 @@ from search_models import branches, residual
 from tflite_requant.flatbuffer import read
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import QParams
-from tflite_requant.search.runner import Runner
+from tflite_requant.search.runner import LITERT, Runner
 from tflite_requant.search.segments import segments
 
 MODELS = {"residual": residual, "branches": branches}
@@ -42,7 +42,7 @@ def test_parts_make_the_whole(name):
     assert set(parts[-1].outputs) == set(wanted)
     runner = Runner(model, feeds(model), wanted)
     variant = runner.variant(model)
-    plain = Interpreter(model, fast=False)
+    plain = Interpreter(model, LITERT, fast=False)
     for sample in range(len(runner)):
         found = runner.outputs(variant, sample)
         expected = plain.run(runner.samples[sample])
@@ -78,7 +78,7 @@ def test_variants_start_where_they_part():
         runner.keep(base, upto)
         for new in variants:
             variant = runner.variant(new)
-            plain = Interpreter(new, fast=False)
+            plain = Interpreter(new, LITERT, fast=False)
             for sample in range(len(runner)):
                 expected = plain.run(runner.samples[sample])
                 found = runner.outputs(variant, sample)
@@ -117,6 +117,19 @@ def test_inputs_are_put_on_the_variants_grid():
     sample = np.arange(192, dtype=np.uint8).reshape(x.shape)
     runner = Runner(model, [sample], model.main.outputs)
     real = (sample.astype(float) - x.qparams.zero_point) * x.qparams.scale
-    expected = Interpreter(coarse, fast=False).run([real])
+    expected = Interpreter(coarse, LITERT, fast=False).run([real])
     found = runner.outputs(runner.variant(coarse), 0)
     assert (found[model.main.outputs[0]] == expected[0]).all()
+
+
+def test_each_arithmetic_has_its_own_numbers():
+    model = residual()
+    runner = Runner(model, feeds(model), model.main.outputs)
+    for profile in (LITERT, "litert-reference", LITERT):
+        plain = Interpreter(model, profile, fast=False)
+        variant = runner.variant(model, profile)
+        for sample in range(len(runner)):
+            (expected,) = plain.run(runner.samples[sample])
+            found = runner.outputs(variant, sample)
+            assert (found[model.main.outputs[0]] == expected).all()
+        runner.keep(variant, 2)

@@ -19,7 +19,7 @@ from tflite_requant.planning.clamps import interval
 from tflite_requant.planning.units import Unit
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.schemes import load_scheme
-from tflite_requant.search import factors
+from tflite_requant.search import LITERT, factors
 from tflite_requant.search.bench import Bench
 
 # What else runs the model, or moves scales, is left out: the search's own work is looked at.
@@ -54,7 +54,7 @@ def noise(source, result, known):
     """Noise over signal of the outputs on the search's samples, by the plain way."""
 
     def real(model):
-        run, (tensor,), (x,) = Interpreter(model, fast=False), model.outputs, source.inputs
+        run, (tensor,), (x,) = Interpreter(model, LITERT, fast=False), model.outputs, source.inputs
         values = [(s[0].astype(float) - x.qparams.zero_point) * x.qparams.scale
                   for s in known.samples]  # fmt: skip
         outputs = [run.run([v])[0].reshape(-1).astype(float) for v in values]
@@ -201,7 +201,7 @@ def test_what_loses_early_is_told_early(source, known, monkeypatch):
     runs = []
     plain = Bench.noise
     monkeypatch.setattr(Bench, "noise", lambda *a: runs.append(found := plain(*a)) or found)
-    requantize(source, "symmetric-po2", known, Options(search=True))
+    requantize(source, "symmetric-po2", known, Options(search=True, correction=ALONE))
     assert {len(r) for r in runs} == {0, len(known.samples)}
 
 

@@ -3,5 +3,6 @@
 from tflite_requant.search.biases import corrected as corrected_biases
 from tflite_requant.search.factors import Factors
 from tflite_requant.search.greedy import Found, Search
+from tflite_requant.search.runner import LITERT
 
-__all__ = ["Factors", "Found", "Search", "corrected_biases"]
+__all__ = ["LITERT", "Factors", "Found", "Search", "corrected_biases"]

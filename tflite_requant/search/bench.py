@@ -7,22 +7,29 @@ from collections.abc import Sequence
 from tflite_requant.model import Model
 from tflite_requant.planning import Plan
 from tflite_requant.search.noise import Meaning, Reference, measured_tensors
-from tflite_requant.search.runner import Runner, Variant
+from tflite_requant.search.runner import LITERT, Runner, Variant
 
 # After so many samples, noise above that share of the rival's loses: a few tell most of the bad.
 RACE = ((4, 1.05), (12, 1.01))
 
 
 class Bench:
-    """Raises UsageError for a source without measurable outputs."""
+    """profile: the arithmetic that variants are run by; the source is what LiteRT makes of it.
 
-    def __init__(self, source: Model, samples: Sequence) -> None:
+    Raises UsageError for a source without measurable outputs.
+    """
+
+    def __init__(self, source: Model, samples: Sequence, profile: str = LITERT) -> None:
+        self.profile = profile
         self.measured, logits = measured_tensors(source)
         self.runner = Runner(source, samples, self.measured)
         variant = self.runner.variant(source)
         outputs = [self.runner.outputs(variant, i) for i in range(len(self.runner))]
         qparams = {t: source.main.tensors[t].qparams for t in self.measured}
         self.reference = Reference(outputs, qparams, logits)
+
+    def variant(self, model: Model) -> Variant:
+        return self.runner.variant(model, self.profile)
 
     def noise(self, variant: Variant, plan: Plan, rival: list[float] | None = None) -> list[float]:
         """Noise of every sample; none where the rival is clearly better before all have run."""

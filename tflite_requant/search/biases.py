@@ -14,18 +14,16 @@ to block; so each stays only if the outputs are closer to the source's with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tflite_requant import engine
 from tflite_requant.catalog import spec_of
 from tflite_requant.correction.rounding import round_half_away
 from tflite_requant.engine.graph import needed, preparable
 from tflite_requant.errors import UnsupportedOperatorError, UsageError
 from tflite_requant.feeds import moved
-from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Edit, Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import encode
 from tflite_requant.planning import Plan
@@ -33,11 +31,10 @@ from tflite_requant.planning.domains import is_weighted
 from tflite_requant.rules import limits, weighted
 from tflite_requant.schemes import BiasLaw
 from tflite_requant.search.bench import Bench
-from tflite_requant.search.runner import PROFILE
+from tflite_requant.search.runner import LITERT, computer
 from tflite_requant.statistics.calibrated import Sums
 
-JUDGES = 16  # samples on which a correction has to lower the outputs' noise
-MOST = 0.7  # share of them on which it has to
+MOST = 0.7  # share of the judging samples on which a correction has to lower the outputs' noise
 GAIN = 0.997  # share of the noise that it has to reach: less would be luck, or the rounding's
 
 Values = dict[int, np.ndarray]
@@ -50,28 +47,32 @@ def corrected(
     samples: Sequence,
     law: BiasLaw,
     which: Collection[int],
+    profile: str = LITERT,
 ) -> Model:
     """The new model with biases corrected, one by one, where that lowers the outputs' noise.
 
     plan: of the main subgraph; samples: what the source's inputs take; which: operators of the
-    source that may be corrected. Models with state, those that cannot be run or compared, and
-    operators whose bias is shared or absent, stay as they are.
+    source that may be corrected; profile: see `Bench`. Models with state, those that cannot be run
+    or compared, and operators whose bias is shared or absent, stay as they are.
     """
     if not (which and preparable(source) and preparable(new)):
         return new
     try:
-        return _corrected(source, new, plan, samples, law, which)
+        return _corrected(source, new, plan, samples, law, which, profile)
     except (UsageError, UnsupportedOperatorError):
         return new
 
 
-def _corrected(source, new, plan, samples, law, which) -> Model:
-    bench = Bench(source, samples[:: max(1, len(samples) // JUDGES)])
-    now = bench.runner.variant(new)
+def _corrected(source, new, plan, samples, law, which, profile) -> Model:
+    # Judged on others than those that the means are of, where there are some.
+    judges = samples[2::3] or samples
+    samples = [s for i, s in enumerate(samples) if i % 3 != 2]
+    bench = Bench(source, judges, profile)
+    now = bench.variant(new)
     noise = bench.noise(now, plan)
     targets = dict(_targets(source, samples))
     by_output = {op.outputs[0]: op for op in source.main.operators if op.index in which}
-    walk = Walk(source, new, samples)
+    walk = Walk(source, new, samples, profile)
     edit = Edit(new)
     for op in needed(new.main, new.main.outputs):
         twin = by_output.get(op.outputs[0]) if op.outputs else None
@@ -81,7 +82,7 @@ def _corrected(source, new, plan, samples, law, which) -> Model:
                 index, integers = bias
                 before = walk.main
                 walk.replace(index, integers)
-                variant = bench.runner.variant(walk.whole())
+                variant = bench.variant(walk.whole())
                 bench.runner.keep(now, variant.common(now))
                 found = bench.noise(variant, plan, noise)
                 if found and _is_better(found, noise):
@@ -102,8 +103,10 @@ def _is_better(found: list[float], noise: list[float]) -> bool:
 class Walk:
     """A model's operators one by one, each on all samples; values live as long as they are read."""
 
-    def __init__(self, source: Model, model: Model, samples: Sequence) -> None:
-        self.model = model
+    def __init__(
+        self, source: Model, model: Model, samples: Sequence, profile: str = LITERT
+    ) -> None:
+        self.model, self.profile = model, profile
         self.main: Subgraph = model.main
         self.values: list[Values] = [_feeds(source, model, sample) for sample in samples]
         self._last = {
@@ -133,26 +136,12 @@ class Walk:
         alone = replace(self.main, operators=(replace(op, index=0),), inputs=fed,
                         outputs=op.outputs)  # fmt: skip
         model = self.model.changed(subgraphs=(alone, *self.model.subgraphs[1:]), signatures=())
-        compute = _computer(model, fed, op.outputs)
+        compute = computer(model, self.profile)
         for values in self.values:
             values.update(compute({t: values[t] for t in fed}))
             for t in (*fed, *op.outputs):
                 if self._last.get(t, -1) <= op.index:
                     values.pop(t, None)
-
-
-def _computer(
-    model: Model, fed: tuple[int, ...], outputs: tuple[int, ...]
-) -> Callable[[Values], Values]:
-    program, plain = engine.plan(model, PROFILE), Interpreter(model, fast=False)
-
-    def compute(feeds: Values) -> Values:
-        found = program.run(feeds) if program is not None else None
-        if found is None:
-            found = dict(zip(outputs, plain.run([feeds[t] for t in fed]), strict=True))
-        return found
-
-    return compute
 
 
 def _feeds(source: Model, model: Model, sample) -> Values:

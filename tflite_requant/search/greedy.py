@@ -15,7 +15,7 @@ from tflite_requant.planning import Plan
 from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.search.bench import Bench
 from tflite_requant.search.factors import Factors, candidates, forbidden
-from tflite_requant.search.runner import Variant
+from tflite_requant.search.runner import LITERT, Variant
 
 PASSES = 2
 GAIN = 0.999  # share of the noise that a change has to reach
@@ -43,16 +43,16 @@ class _State:
 
 class Search:
     """One search. make: factors -> plan of the main subgraph, and what makes the model of it;
-    snaps: see `candidates`; start: the factors to begin with. Raises UsageError for a model without
-    measurable outputs."""
+    snaps: see `candidates`; start: the factors to begin with; profile: see `Bench`. Raises
+    UsageError for a model without measurable outputs."""
 
     def __init__(
         self, source: Model, samples, make: Make, *, snaps: bool, start: Factors = NO_FACTORS,
-        progress: bool = False,
+        profile: str = LITERT, progress: bool = False,
     ) -> None:  # fmt: skip
         self.make, self.snaps, self.progress = make, snaps, progress
         self.start = dict(start)
-        self.bench = Bench(source, samples)
+        self.bench = Bench(source, samples, profile)
         self.runner, self.measured = self.bench.runner, self.bench.measured
         self.base: Plan | None = None  # without factors
         self.around: dict[Unit, set[Unit]] = {}
@@ -82,7 +82,7 @@ class Search:
 
     def _state(self, factors: dict[Unit, float]) -> _State:
         plan, made = self.make(factors)
-        variant = self.runner.variant(made())
+        variant = self.bench.variant(made())
         return _State(factors, plan, variant, self.bench.noise(variant, plan))
 
     def _in_order(self, plan: Plan) -> list[Unit]:
@@ -101,7 +101,7 @@ class Search:
             plan, made = self.make(factors)
             if any(f.severity == "error" for f in plan.findings) or forbidden(self.base, plan):
                 continue
-            variant = self.runner.variant(made())
+            variant = self.bench.variant(made())
             shared = variant.common(state.variant)
             if shared == len(variant.parts):
                 continue

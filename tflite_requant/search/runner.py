@@ -7,7 +7,7 @@ every sample: a variant that is the same up to there goes on from there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,22 +18,24 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model
 from tflite_requant.search.segments import Segment, segments
 
-PROFILE = "litert-reference"
+LITERT = "litert-xnnpack"  # what the source is run by, and most results
 SPARE = 8  # programs kept beside those of one model: variants come back
 
 Values = dict[int, np.ndarray]
+Compute = Callable[[Values], Values]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
-    """A model in parts, ready to run."""
+    """A model in parts, ready to run by an arithmetic profile."""
 
     model: Model
     parts: list[Segment]
+    profile: str = LITERT
 
     def common(self, other: Variant | None) -> int:
         """How many parts from the first on are the same."""
-        keys = [p.key for p in other.parts] if other else []
+        keys = [p.key for p in other.parts] if other and other.profile == self.profile else []
         count = 0
         for part, key in zip(self.parts, keys, strict=False):
             if part.key != key:
@@ -47,7 +49,7 @@ class Runner:
 
     def __init__(self, source: Model, samples: Sequence, wanted: tuple[int, ...]) -> None:
         self.source, self.samples, self.wanted = source, list(samples), wanted
-        self._programs: OrderedDict[bytes, engine.Program | Interpreter] = OrderedDict()
+        self._programs: OrderedDict[tuple[bytes, str], Compute] = OrderedDict()
         self._variant: Variant | None = None  # the checkpoint lies in it, after _done parts
         self._done = 0
         self._values: list[Values] = []
@@ -55,15 +57,15 @@ class Runner:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def variant(self, model: Model) -> Variant:
-        return Variant(model, segments(model, self.wanted))
+    def variant(self, model: Model, profile: str = LITERT) -> Variant:
+        return Variant(model, segments(model, self.wanted), profile)
 
     def outputs(self, variant: Variant, sample: int) -> Values:
         """The wanted tensors' stored integers."""
         start = self._done if variant.common(self._variant) >= self._done else 0
         values = self._values[sample] if start else self._feeds(variant.model, sample)
         for part in variant.parts[start:]:
-            values = self._run(part, values, len(variant.parts))
+            values = self._run(part, values, variant)
         return values
 
     def keep(self, variant: Variant, upto: int) -> None:
@@ -74,7 +76,7 @@ class Runner:
         for sample in range(len(self.samples)):
             values = self._values[sample] if start else self._feeds(variant.model, sample)
             for part in variant.parts[start:upto]:
-                values = self._run(part, values, len(variant.parts))
+                values = self._run(part, values, variant)
             kept.append(values)
         self._variant, self._done, self._values = variant, upto, kept
 
@@ -84,18 +86,28 @@ class Runner:
         pairs = zip(given, self.source.inputs, model.inputs, strict=True)
         return {new.index: moved(np.asarray(a), old, new) for a, old, new in pairs}
 
-    def _run(self, part: Segment, values: Values, parts: int) -> Values:
-        program = self._programs.pop(part.key, None)
-        if program is None:
-            program = engine.plan(part.model, PROFILE) or Interpreter(part.model, fast=False)
-        self._programs[part.key] = program  # the one used last is last
-        while len(self._programs) > 2 * parts + SPARE:
+    def _run(self, part: Segment, values: Values, variant: Variant) -> Values:
+        key = part.key, variant.profile
+        compute = self._programs.pop(key, None) or computer(part.model, variant.profile)
+        self._programs[key] = compute  # the one used last is last
+        while len(self._programs) > 2 * len(variant.parts) + SPARE:
             self._programs.popitem(last=False)
-        feeds = {t: values[t] for t in part.inputs}
-        found = program.run(feeds) if isinstance(program, engine.Program) else None
+        return compute({t: values[t] for t in part.inputs})
+
+
+def computer(model: Model, profile: str) -> Compute:
+    """What computes a model's outputs from its inputs, by tensor index; by the reference kernels
+    where nothing is known of the profile's."""
+    program = engine.plan(model, profile)
+    plain = Interpreter(model, profile, fast=False)
+    if plain.unsupported:
+        program, plain = engine.plan(model), Interpreter(model, fast=False)
+    fed, outputs = model.main.inputs, model.main.outputs
+
+    def compute(feeds: Values) -> Values:
+        found = program.run(feeds) if program is not None else None
         if found is None:
-            if isinstance(program, engine.Program):
-                program = self._programs[part.key] = Interpreter(part.model, fast=False)
-            arrays = program.run([feeds[t] for t in part.inputs])
-            found = dict(zip(part.outputs, arrays, strict=True))
+            found = dict(zip(outputs, plain.run([feeds[t] for t in fed]), strict=True))
         return found
+
+    return compute
