@@ -20,7 +20,7 @@ SIGN = {4: np.int32(-(2**31)), 8: np.int64(-(2**63))}
 
 
 class Rescaler:
-    """Binds a layer's rescaling to tiles. Vectors are repeated to the tiles' widths once.
+    """Binds a layer's rescaling to tiles. Constants are repeated to the tiles' widths once.
 
     base: float results are outputs in the byte domain less this.
     """
@@ -71,7 +71,7 @@ class Rescaler:
         count, form = repeats(positions, channels), self._law.form
         if count not in self._vectors:
             fields = form.slope, form.offset, form.half
-            self._vectors[count] = [aligned_copy(np.tile(f, count), f.dtype) for f in fields]
+            self._vectors[count] = [_repeated(f, count) for f in fields]
         wide = products.reshape(positions // count, count * channels)
         return self._steps(form.kind, wide, *self._vectors[count])
 
@@ -128,6 +128,16 @@ class Rescaler:
             calls.append(partial(np.add, precise, np.float64(_base(form) - base), precise))
         calls.append(partial(clip, precise, *_ends(self._law, base, np.float64), precise))
         return calls, result
+
+
+def _repeated(field: np.ndarray, count: int) -> np.ndarray:
+    """A constant of each channel, `count` times; alone where all are equal: that is half the time.
+
+    Per-tensor scales have one slope for all channels.
+    """
+    if (field == field[0]).all():
+        return field[0]
+    return aligned_copy(np.tile(field, count), field.dtype)
 
 
 def _base(form: Form) -> int:

@@ -2,7 +2,7 @@
 
 A channel of too large weights is computed from as many copies of its data as it has parts; the sums
 are added as floats. Parts are the columns of a tile: all channels, then the second parts of those
-that have one, then the third ones.
+that have one, then the third ones, then columns of nothing for the sake of the product after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from tflite_requant.engine.weighted import TOP, Weighted, exact_type, safe_in_16_bits
 
 MOST_PARTS = 4
-MULTIPLE = 16  # of columns that BLAS likes; channels are cut for its sake
+MULTIPLE = 16  # of columns that BLAS likes
 EXTRA_SHARE = 0.4  # of a layer's channels; with more additional parts float sums are cheaper
 
 
@@ -24,6 +24,7 @@ class Columns:
 
     added: what raises the column's sums above -1, int64. counts: columns of the first parts, the
     second ones, and so on; the channels that have further parts are the last of the first ones.
+    Columns beyond them have weights of zero, and any channel.
     """
 
     channels: np.ndarray
@@ -43,8 +44,6 @@ def parts_of(weighted: Weighted) -> np.ndarray | None:
     extra = int((needed - 1).sum())
     if np.any(needed == 0) or extra > EXTRA_SHARE * len(needed):
         return None
-    more = np.flatnonzero(needed == 1)[: -(len(needed) + extra) % MULTIPLE if extra else 0]
-    needed[more] = 2
     return needed
 
 
@@ -60,6 +59,9 @@ def columns(weighted: Weighted, parts: np.ndarray, order: np.ndarray) -> Columns
     channels = np.concatenate(later)
     cut = _cut(weighted, parts.astype(np.int16))
     weights = np.concatenate([p[..., c] for p, c in zip(cut, later, strict=True)], axis=-1)
+    spare = -len(channels) % MULTIPLE if len(later) > 1 else 0
+    channels = np.pad(channels, (0, spare), "edge")
+    weights = np.pad(weights, ((0, 0), (0, 0), (0, spare)))
     return Columns(channels, weights, _lift(weights), tuple(len(c) for c in later))
 
 

@@ -19,7 +19,8 @@ from tflite_requant.engine.splitting import Columns
 from tflite_requant.engine.weighted import Weighted
 
 TILE = 1 << 17  # elements of a tile: half a mebibyte of float32, in the second-level cache
-RUN16, RUN32 = 4096, 1024  # elements of one run of a depthwise sum that stay in the first level
+RUN16, RUN32 = 8192, 2048  # elements of one run of a depthwise sum
+FEW_COLUMNS = 8  # of a matrix, which are faster added one by one than row by row
 SMALL_WINDOW = 32  # numbers of one window row below which unrolling goes tap by tap
 
 
@@ -205,7 +206,10 @@ def _joined(products: np.ndarray, counts: tuple[int, ...]) -> list[Call]:
     """Calls that add further parts of channels to the first ones."""
     calls, end = [], counts[0]
     for count in counts[1:]:
-        first = products[:, counts[0] - count : counts[0]]
-        calls.append(partial(np.add, first, products[:, end : end + count], first))
+        first, other = products[:, counts[0] - count : counts[0]], products[:, end : end + count]
+        if count <= FEW_COLUMNS:  # loops along the columns are longer
+            calls.append(partial(np.add, first.T, other.T, first.T, order="C"))
+        else:
+            calls.append(partial(np.add, first, other, first))
         end += count
     return calls
