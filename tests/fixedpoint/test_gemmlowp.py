@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from exact import half_away, half_up
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tflite_requant.fixedpoint import gemmlowp
@@ -91,6 +91,15 @@ def test_reciprocal_of_a_sum(value):
     exact = Fraction(2**19, value)
     ours = Fraction(int(raw), 2**31) / Fraction(2) ** int(over_unit)
     assert abs(ours / exact - 1) < 1e-8
+
+
+@given(st.integers(1, 2**32 - 1))
+@example(1)
+@example(2**31)
+@example(2**32 - 1)
+def test_reciprocal_of_one_number(value):
+    raw, over_unit = gemmlowp.reciprocal(np.int64(value), 12)
+    assert gemmlowp.reciprocal_of(value, 12) == (int(raw), int(over_unit))
 
 
 @given(st.integers(1, 2**32 - 1))

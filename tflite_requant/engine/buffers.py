@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 ALIGNMENT = 64  # bytes; a product of two arrays takes half the time when both start at such a place
-BLOCK = 1 << 23  # bytes; for 4 MiB and more NumPy asks for huge pages, which are read faster
+PAGE = 1 << 21  # bytes of a huge page, which is read faster; NumPy asks for them from 4 MiB on
+BLOCK = 1 << 24  # bytes, whole pages
 LONG_VECTOR = 4096  # elements; broadcast vectors longer than this are added in half the time
 
 
@@ -22,14 +23,16 @@ class _Block(threading.local):
         if size > BLOCK // 2:
             return _from_aligned(np.empty(size + ALIGNMENT, np.uint8), size)[0]
         if size + ALIGNMENT > self.raw.size:
-            self.raw = np.empty(BLOCK, np.uint8)
+            self.raw = _from_aligned(np.empty(BLOCK + PAGE, np.uint8), BLOCK, PAGE)[0]
         taken, self.raw = _from_aligned(self.raw, size)
         return taken
 
 
-def _from_aligned(raw: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _from_aligned(
+    raw: np.ndarray, size: int, alignment: int = ALIGNMENT
+) -> tuple[np.ndarray, np.ndarray]:
     """(bytes from the first aligned place, what follows them)."""
-    start = -raw.ctypes.data % ALIGNMENT
+    start = -raw.ctypes.data % alignment
     return raw[start : start + size], raw[start + size + -size % ALIGNMENT :]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflite_requant import kernels
 from tflite_requant.catalog.arithmetic import arithmetic_for
-from tflite_requant.engine import tables
+from tflite_requant.engine import softmax, tables
 from tflite_requant.engine.addition import Addition
 from tflite_requant.engine.buffers import Scratch, placed
 from tflite_requant.engine.forms import Call, Flat, Grid, Image, Raw, Sections
@@ -227,9 +227,9 @@ class _Planner:
         constants = [self.constants.get(t) for t in op.inputs]
         qparams = [self.main.tensors[t].qparams if t >= 0 else None for t in op.inputs]
         declared = self.constants.declared(op)
-        entries = tables.table(op.name, declared, attributes, law)
-        if entries is not None and declared.inputs[0] is not constants[0]:
-            read = tables.lookup(entries, types[0].numpy)
+        read = tables.reader(op.name, declared, attributes, law)
+        read = read or softmax.reader(op.name, declared, attributes, law)
+        if read is not None and declared.inputs[0] is not constants[0]:
             return lambda: values.update({op.outputs[0]: read(values[op.inputs[0]])})
         pairs = tables.pair_table(op.name, declared, attributes, law)
         if pairs is not None:

@@ -42,6 +42,14 @@ def table(
     return found.tobytes() if found.dtype.itemsize == 1 and found.size == 256 else None
 
 
+def reader(
+    operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The operator as a function of its data, or None where it has no such table."""
+    entries = table(operator, operands, attributes, arithmetic)
+    return None if entries is None else lookup(entries, operands.output.numpy)
+
+
 def pair_table(
     operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> np.ndarray | None:

@@ -147,6 +147,23 @@ def reciprocal(values: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.nd
     return one_over_one_plus(shifted), integer_bits - headroom
 
 
+def reciprocal_of(value: int, integer_bits: int) -> tuple[int, int]:
+    """As `reciprocal`, of one number in 1 .. 2**32 - 1; arrays of one take ten times as long."""
+    headroom = 32 - value.bit_length()
+    top, two = (1 << 31) - 1, 1 << 29
+    half_denominator = ((value << headroom) - (1 << 31) + top + 1) >> 1
+    x = constant(48.0 / 17.0, 2) + _high(half_denominator, constant(-32.0 / 17.0, 2))
+    for _ in range(3):
+        step = _high(x, two - _high(half_denominator, x)) << 2
+        x += max(-top - 1, min(step, top))
+    return min(x << 1, top), integer_bits - headroom
+
+
+def _high(a: int, b: int) -> int:
+    """As `high_mul`, of factors that are not both the least."""
+    return (a * b + (1 << 30)) >> 31
+
+
 def log_at_least_one(raw: np.ndarray, integer_bits: int, output_bits: int) -> np.ndarray:
     """log(a) for a >= 1 with `integer_bits`; the result has `output_bits`; words of 32 bits.
 

@@ -57,24 +57,41 @@ def _real(values: np.ndarray, beta: np.float32) -> np.ndarray:
 
 
 def _stages8(difference, scale: float, beta: float, output: OutputType) -> Iterator[Stage]:
+    table, counted = tables(scale, beta)
+    exps, inside = table[-difference], counted[-difference]
+    yield "exp", exps
+    total = np.where(inside, summands(exps), 0).sum(axis=-1, keepdims=True) & 0xFFFFFFFF
+    yield "sum", total
+    result = quotients(exps, *gemmlowp.reciprocal(total, SUM_BITS), output.numpy)
+    yield "output", np.where(inside, result, limits(output.numpy)[0]).astype(output.numpy)
+
+
+def summands(exps: np.ndarray) -> np.ndarray:
+    """Exponentials as they are added up."""
+    return shift_half_away(exps, SUM_BITS)
+
+
+def quotients(exps: np.ndarray, reciprocal, over_unit, dtype) -> np.ndarray:
+    """Outputs for exponentials whose sum has this reciprocal; int64.
+
+    Raises KernelError where LiteRT aborts.
+    """
+    low, high = limits(dtype)
+    exponent = np.asarray(over_unit) + 31 - 8 * np.dtype(dtype).itemsize
+    if exponent.size and (int(exponent.min()) < 0 or int(exponent.max()) > 31):
+        raise KernelError("the sum of exponentials reaches 512: LiteRT aborts")
+    result = shift_half_away(doubling_high_mul(exps, reciprocal), exponent) + low
+    return np.clip(result, low, high)
+
+
+def tables(scale: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """`exponentials` of beta * scale times the difference. Raises KernelError as LiteRT aborts."""
     real = min(beta * scale * 2.0 ** (31 - INPUT_BITS), 2.0**31 - 1.0)
     multiplier, shift = (int(v) for v in quantize_multiplier(real))
     if real <= 1.0 or shift < 0:
         raise KernelError(f"beta * scale = {beta * scale} is too small: LiteRT aborts")
     lowest = -math.floor((2**INPUT_BITS - 1) * 2.0 ** (31 - INPUT_BITS) / 2.0**shift)
-    table, counted = exponentials(multiplier, shift, lowest)
-    exps, inside = table[-difference], counted[-difference]
-    yield "exp", exps
-    total = np.where(inside, shift_half_away(exps, SUM_BITS), 0).sum(axis=-1, keepdims=True)
-    total = total & 0xFFFFFFFF
-    yield "sum", total
-    reciprocal, over_unit = gemmlowp.reciprocal(total, SUM_BITS)
-    low, high = limits(output.numpy)
-    exponent = over_unit + 31 - 8 * output.numpy.itemsize
-    if exponent.size and (int(exponent.min()) < 0 or int(exponent.max()) > 31):
-        raise KernelError("the sum of exponentials reaches 512: LiteRT aborts")
-    result = shift_half_away(doubling_high_mul(reciprocal, exps), exponent) + low
-    yield "output", np.where(inside, np.clip(result, low, high), low).astype(output.numpy)
+    return exponentials(multiplier, shift, lowest)
 
 
 @cache
