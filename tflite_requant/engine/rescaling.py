@@ -143,7 +143,7 @@ def fit(law: Law, dtype=np.float32, at: np.ndarray | None = None) -> Rescaling |
     steps = _steps(law, at, low, high)
     form, failed = _best_kind(law, steps, low, dtype)
     wide = []
-    for kind in (AWAY, AFFINE):
+    for kind in (AFFINE, AWAY) if low >= law.zero else (AWAY, AFFINE):  # the likely one first
         if failed.size:
             exact, left = _search(law, steps, failed, kind, np.float64)
             found = np.setdiff1d(failed, left)
