@@ -10,34 +10,49 @@ from functools import partial
 
 import numpy as np
 
-from tflite_requant.engine.buffers import aligned_copy
+from tflite_requant.engine.buffers import Scratch, aligned_copy
 from tflite_requant.engine.forms import Call
 
 SMALL = 1_000_000  # multiplications of a product that OpenBLAS still takes for small
 ENOUGH_ROWS = 14  # of a small product; with fewer rows cutting columns is better
 COLUMNS = 32  # columns are cut at multiples of this
+MOST_PARTS = 4  # of a depth that is cut; their products have to be added
 
 
-def multiplied(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> Call:
-    """A bound call: out = left @ right. left (m, k), right (k, n), out (m, n) contiguous."""
+def multiplied(
+    left: np.ndarray, right: np.ndarray, out: np.ndarray, scratch: Scratch
+) -> list[Call]:
+    """Bound calls: out = left @ right. left (m, k), right (k, n), out (m, n) contiguous.
+
+    Sums are added in an order of their own; partial ones have to be exact.
+    """
     (m, k), n = left.shape, right.shape[1]
-    rows, columns = _cut(m, k, n)
-    if columns < n:
-        parts = n // columns
-        right = aligned_copy(right.reshape(k, parts, columns).transpose(1, 0, 2), right.dtype)
-        out = out.reshape(m, parts, columns).transpose(1, 0, 2)
-    elif rows < m:
-        left, out = left.reshape(m // rows, rows, k), out.reshape(m // rows, rows, n)
-    return partial(np.matmul, left, right, out)
+    rows, depth, columns = _cut(m, k, n)
+    if depth == k and columns == n:
+        if rows < m:
+            left, out = left.reshape(m // rows, rows, k), out.reshape(m // rows, rows, n)
+        return [partial(np.matmul, left, right, out)]
+    parts, across = k // depth, n // columns
+    left = left.reshape(m, parts, 1, depth).transpose(1, 2, 0, 3)
+    blocks = right.reshape(parts, depth, across, columns).transpose(0, 2, 1, 3)
+    sums = out[None] if parts == 1 else scratch.take("partial", (parts, m, n), out.dtype)
+    seen = sums.reshape(parts, m, across, columns).transpose(0, 2, 1, 3)
+    calls = [partial(np.matmul, left, aligned_copy(blocks, right.dtype), seen)]
+    if parts > 1:
+        calls.append(partial(np.add.reduce, sums, 0, None, out))
+    return calls
 
 
-def _cut(m: int, k: int, n: int) -> tuple[int, int]:
-    """(rows, columns) of the products to run; m and n where they had better not be cut."""
+def _cut(m: int, k: int, n: int) -> tuple[int, int, int]:
+    """(rows, depth, columns) of the products to run; m, k, n where they had better not be cut."""
     if m * k * n <= SMALL or m < ENOUGH_ROWS:
-        return m, n
+        return m, k, n
     rows = next((r for r in range(SMALL // (k * n), ENOUGH_ROWS - 1, -1) if m % r == 0), 0)
     if rows:
-        return rows, n
-    most = SMALL // (m * k) // COLUMNS * COLUMNS
-    columns = next((c for c in range(most, 0, -COLUMNS) if n % c == 0), n)
-    return m, columns
+        return rows, k, n
+    for parts in range(1, MOST_PARTS + 1):
+        most = SMALL * parts // (m * k) // COLUMNS * COLUMNS
+        columns = next((c for c in range(most, 0, -COLUMNS) if n % c == 0), 0)
+        if columns and k % parts == 0:
+            return m, k // parts, columns
+    return m, k, n

@@ -72,7 +72,7 @@ class Product:
         width, channels = self.grid.width, self.channels
         rows, calls = self._rows(first, last)
         products = self.scratch.take("products", ((last - first) * width, channels), self.dtype)
-        calls.append(multiplied(rows, self.matrix, products))
+        calls += multiplied(rows, self.matrix, products, self.scratch)
         return calls + self._finish(products, first, last)
 
     def take(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
@@ -89,7 +89,7 @@ class Product:
             calls = [copy(rows, tile), *centred(rows, self.centre)]
         whole = self.scratch.take("waiting", (self.grid.positions, channels), self.dtype)
         at = slice(first * width, last * width)
-        calls.append(multiplied(rows, self.matrix, whole[at]))
+        calls += multiplied(rows, self.matrix, whole[at], self.scratch)
         if last == self.grid.rows or (last - self._begun) * width * channels >= TILE:
             calls += self._finish(whole[self._begun * width : at.stop], self._begun, last)
             self._begun = last
