@@ -11,7 +11,7 @@ from tflite_requant.engine.buffers import ALIGNMENT, LONG_VECTOR, Scratch, align
 from tflite_requant.engine.forms import Grid, Sections
 from tflite_requant.engine.products import multiplied
 from tflite_requant.engine.splitting import MULTIPLE, columns, parts_of
-from tflite_requant.engine.weighted import Weighted, safe_in_16_bits
+from tflite_requant.engine.weighted import Weighted, safe_in_16_bits, signed_in_16_bits
 from tflite_requant.kernels._window import axis
 
 
@@ -36,6 +36,36 @@ def weighted(*channels) -> Weighted:
 )
 def test_where_16_bits_suffice(taps, safe):
     assert safe_in_16_bits(weighted(taps)).tolist() == [safe]
+
+
+@pytest.mark.parametrize(
+    "taps, fits",
+    [
+        pytest.param([128], True, id="255*128=32640"),
+        pytest.param([129], False, id="255*129=32895"),
+        pytest.param([-128], True, id="negative"),
+        pytest.param([-129], False, id="too-negative"),
+        pytest.param([128, -128], True, id="both-signs"),
+    ],
+)
+def test_what_needs_no_raising(taps, fits):
+    assert signed_in_16_bits(weighted(taps)).tolist() == [fits]
+
+
+@pytest.mark.parametrize(
+    "channels, counts, read",
+    [
+        pytest.param([[100]] * 20, (20,), np.int16, id="signed"),
+        pytest.param([[100]] * 19 + [[200]], (20,), np.uint16, id="raised-rather-than-wider"),
+        pytest.param([[100]] * 19 + [[300]], (20, 1, 1), np.int16, id="cut-once-more"),
+        pytest.param([[200]] * 19 + [[300]], (20, 1), np.uint16, id="raised"),
+    ],
+)
+def test_sums_are_raised_where_that_is_cheaper(channels, counts, read):
+    whole = weighted(*channels)
+    found = columns(whole, parts_of(whole), np.arange(len(channels)))
+    assert (found.counts, found.read) == (counts, read)
+    assert read is np.uint16 or not found.added.any()
 
 
 def wrapped_sums(taps: np.ndarray, data: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.engine.apply import clip
+from tflite_requant.engine.bare import clip
 from tflite_requant.engine.buffers import Scratch
 from tflite_requant.engine.forms import Call, Flat, Grid, copy
 from tflite_requant.engine.law import byte_shift

@@ -6,14 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from tflite_requant.engine.bare import clip
 from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, copy
 from tflite_requant.engine.rescaling import AFFINE, SAFE16, TWICE, Form, Part, Rescaling
-
-try:  # the bare ufunc; np.clip spends longer on its arguments than on a tile
-    from numpy._core.umath import clip
-except ImportError:
-    from numpy.core.umath import clip
 
 FEW_RUNS = 3  # runs of adjacent channels that are copied run by run; more are gathered at once
 SIGN = {4: np.int32(-(2**31)), 8: np.int64(-(2**63))}

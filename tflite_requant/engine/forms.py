@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from tflite_requant.engine.bare import copyto
 from tflite_requant.engine.buffers import Scratch, aligned
 from tflite_requant.kernels._window import Axis
 
@@ -49,7 +50,7 @@ class Grid:
 
 def copy(target: np.ndarray, source: np.ndarray) -> Call:
     """A bound copy with conversion."""
-    return partial(np.copyto, target, source, casting="unsafe")
+    return partial(copyto, target, source, casting="unsafe")
 
 
 def centred(target: np.ndarray, centre: int) -> list[Call]:
@@ -164,7 +165,7 @@ class Sections:
         return calls
 
     def _filled(self, part: np.ndarray) -> Call:
-        return partial(np.copyto, part, part.dtype.type(self.fill))
+        return partial(copyto, part, part.dtype.type(self.fill))
 
     def _beside(self) -> list[np.ndarray]:
         """What lies left and right of the tensor's columns."""

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from tflite_requant.engine.apply import Rescaler
+from tflite_requant.engine.bare import c_einsum
 from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, Flat, Grid, Image, Sections, centred, copy
 from tflite_requant.engine.outputs import Output
@@ -172,7 +173,7 @@ class Depthwise:
         else:
             sums = self.scratch.take("sums", shape, np.int16)
             calls = [self._sum(first, last, sums), *self._raised(sums)]
-            calls.append(copy(products, sums.view(np.uint16)))
+            calls.append(copy(products, sums.view(self.columns.read)))
             calls += _joined(products, self.columns.counts)
         return calls + rescaled(self.rescaler, products, self.scratch, self.output, first, last)
 
@@ -190,10 +191,10 @@ class Depthwise:
             weights = np.tile(parts.weights, (1, 1, count))
             self._weights[count] = aligned_copy(weights, source.dtype)
         weights = self._weights[count]
-        return partial(np.einsum, "hbyxp,yxp->hbp", seen, weights, out=target, optimize=False)
+        return partial(c_einsum, "hbyxp,yxp->hbp", seen, weights, out=target)
 
     def _raised(self, sums: np.ndarray) -> list[Call]:
-        """Calls that make sums positive, modulo 2**16."""
+        """Calls that make sums positive, modulo 2**16, where they need it."""
         added = self.columns.added.astype(np.uint16).view(np.int16)
         if not added.any():
             return []

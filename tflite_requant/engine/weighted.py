@@ -78,6 +78,12 @@ def safe_in_16_bits(weighted: Weighted) -> np.ndarray:
     return above + below < MODULUS16
 
 
+def signed_in_16_bits(weighted: Weighted) -> np.ndarray:
+    """Channels whose products are in the range of int16 as they are; bool."""
+    above, below = _sides(weighted.weights, weighted.centre)
+    return (above < MODULUS16 // 2) & (below <= MODULUS16 // 2)
+
+
 def _prepared(
     operands: Operands,
     attributes: Attributes,
