@@ -27,7 +27,8 @@ class Node:
     dtypes:    types that the leading operand may have.
     leading:   which operand that is.
     constants: operands that must be constants where they are present.
-    weights:   the operand with weights, whose int8 zero point must be 0.
+    weights:   the operand with weights, whose int8 zero point must be 0 (not that of
+               TRANSPOSE_CONV with one scale).
     bias:      the operand that needs a scale where it is present.
     ratio:     what must lie in `between` (powers of two, upper end excluded): "each" input scale
                over the output's, "product" of both input scales over the output's, "slopes":
@@ -107,17 +108,20 @@ def taken(subgraph: Subgraph, op: Operator) -> bool:
         and _output_type_fits(op.name, leading, output)
         and op.option("fused_activation_function") not in UNKNOWN_ACTIVATIONS
         and all(_constant(inputs, p) for p in node.constants)
-        and (node.weights is None or _centred(inputs[node.weights]))
+        and (node.weights is None or _zero_fits(op.name, inputs[node.weights]))
         and (node.weights is None or _width_fits(op.name, inputs[node.weights]))
         and (node.bias is None or _has_scale(inputs, node.bias))
         and (not node.covering or _covers(op, inputs[1]))
+        and (op.name != "DEPTHWISE_CONV_2D" or _multiplies(op, leading, inputs[1]))
         and (not node.equal or _equal_grids(leading, inputs, output))
         and (not node.ratio or _ratio_fits(node, op, inputs, output))
     )
 
 
 def _has_grid(tensor: Tensor) -> bool:
-    return tensor.dtype not in EIGHT_BIT or tensor.qparams is not None
+    if tensor.qparams is None:
+        return tensor.dtype not in EIGHT_BIT
+    return all(scale > 0 for scale in tensor.qparams.scales)
 
 
 def _plain_dimension(tensor: Tensor) -> bool:
@@ -147,7 +151,9 @@ def _width_fits(operator: str, weights: Tensor) -> bool:
     return weights.dtype != "int4" or whole
 
 
-def _centred(weights: Tensor) -> bool:
+def _zero_fits(operator: str, weights: Tensor) -> bool:
+    if operator == "TRANSPOSE_CONV" and not weights.qparams.per_axis:
+        return True
     return weights.dtype != "int8" or not any(weights.qparams.zero_points)
 
 
@@ -165,6 +171,11 @@ def _covers(op: Operator, filters: Tensor) -> bool:
     _, kernel_h, kernel_w, _ = filters.shape
     fits = kernel_h >= op.option("stride_h") and kernel_w >= op.option("stride_w")
     return fits or op.option("padding") != "SAME"
+
+
+def _multiplies(op: Operator, data: Tensor, filters: Tensor) -> bool:
+    """Whether the option depth_multiplier, which the kernels do not read, tells the truth."""
+    return filters.shape[3] == data.shape[3] * (op.option("depth_multiplier") or 0)
 
 
 def _equal_grids(leading: Tensor, inputs: Iterable[Tensor | None], output: Tensor) -> bool:

@@ -159,5 +159,7 @@ def fully_connected(
     if attributes.get("weights_format", "DEFAULT") != "DEFAULT" or _is_plain(operands):
         return None
     filters = operands.input(1)
-    matrix = (filters.integers.astype(np.int16) - np.int16(zero_point(filters))).T
+    matrix = filters.integers.astype(np.int16).T
+    if not filters.qparams.per_axis:
+        matrix = matrix - np.int16(zero_point(filters))
     return _prepared(operands, attributes, arithmetic, matrix)

@@ -64,4 +64,11 @@ def clamp_real(values: np.ndarray, attributes: Attributes, infinite: bool = Fals
         return values
     most = np.inf if infinite else np.finfo(values.dtype).max
     low, high = (-most if low is None else low), (most if high is None else high)
-    return np.clip(values, low, high).astype(values.dtype)
+    return bounded_real(values, low, high)
+
+
+def bounded_real(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Floats between two bounds as C++ clamps them: -0 stays where 0 is a bound, NaN stays."""
+    kind = values.dtype.type
+    raised = np.where(values < kind(low), kind(low), values)
+    return np.where(raised > kind(high), kind(high), raised)

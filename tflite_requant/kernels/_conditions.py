@@ -72,19 +72,21 @@ def _centred_table(op: Operator, inputs: Tensors) -> str:
 def _hybrid_weights(op: Operator, inputs: Tensors) -> str:
     """Float data: what LiteRT reads beyond its memory, or computes as the processor happens to."""
     data, weights = inputs[0], inputs[1]
-    if data.dtype != "float32" or weights.dtype not in ("int8", "uint8"):
+    if data.dtype != "float32" or weights.dtype not in ("int8", "uint8", "int4"):
         return ""
     one = weights.qparams is not None and not weights.qparams.per_axis
     grouped = op.name == "CONV_2D" and weights.shape[3] != data.shape[3]
     if one and (grouped or (op.name == "DEPTHWISE_CONV_2D" and weights.shape[3] > 1)):
         return "hybrid, with one scale for all channels: LiteRT reads scales that are not there"
     if op.name == "BATCH_MATMUL":
+        if max(len(data.shape), len(weights.shape)) > 4:
+            return "hybrid, with three leading axes: LiteRT mixes up whose scales are whose"
         kept = op.option("asymmetric_quantize_inputs") and not weights.is_constant
         return "hybrid, with zero points: LiteRT keeps the first run's column sums" if kept else ""
     if op.name == "FULLY_CONNECTED" or (op.name == "CONV_2D" and one):
         if not weights.is_constant:
             return "hybrid, with weights that are no constant"
-        least = np.asarray(weights.array()).view(np.int8).min(initial=0)
+        least = np.asarray(weights.array()).view(np.int8).min(initial=0)  # int4 has no -128
         return (
             "a hybrid product of a weight of -128 depends on the processor" if least == -128 else ""
         )

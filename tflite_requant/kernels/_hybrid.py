@@ -18,6 +18,7 @@ from tflite_requant.kernels._types import Attributes, KernelError, QArray
 ONE = np.float32
 BLOCK = 8
 LOW, HIGH = -128, 127
+LARGEST = ONE(1e37)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class Rows:
 
 def symmetric(rows: np.ndarray) -> Rows:
     """Scale max |x| / 127, zero point 0; a row of zeros has scale 1."""
+    _need_moderate(rows)
     reach = np.abs(rows).max(axis=1, initial=0).astype(np.float32)
     empty = reach == 0
     safe = np.where(empty, ONE(1), reach)
@@ -45,6 +47,7 @@ def symmetric(rows: np.ndarray) -> Rows:
 
 def asymmetric(rows: np.ndarray) -> Rows:
     """Scale (max - min) / 255 of the row and 0, the zero point that errs less; zeros: scale 1."""
+    _need_moderate(rows)
     low = np.minimum(rows.min(axis=1, initial=0), 0).astype(np.float32)
     high = np.maximum(rows.max(axis=1, initial=0), 0).astype(np.float32)
     empty = low == high
@@ -57,6 +60,12 @@ def asymmetric(rows: np.ndarray) -> Rows:
     inverse = (1.0 / scales.astype(np.float64)).astype(np.float32)
     steps = np.clip(_rounded(rows * inverse[:, None]) + zeros[:, None], LOW, HIGH)
     return Rows(np.where(empty[:, None], 0, steps), scales, zeros)
+
+
+def _need_moderate(rows: np.ndarray) -> None:
+    """Refuses what has no grid: NaN, and numbers whose distances a float cannot hold."""
+    if rows.size and not np.abs(rows).max() < LARGEST:
+        raise KernelError("hybrid products of NaN, infinity or numbers of 1e37 have no grid")
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
-from tflite_requant.kernels._types import Attributes, Operands, Stage
+from tflite_requant.kernels._activation import clamp_real
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 
 
 def reverse_sequence(
@@ -29,7 +30,10 @@ def matrix_diag(
 ) -> Iterator[Stage]:
     """The last axis on the diagonal of matrices of zeros."""
     values = operands.input(0).integers
-    yield "output", values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    out = np.zeros((*values.shape, values.shape[-1]), values.dtype)
+    places = np.arange(values.shape[-1])
+    out[..., places, places] = values
+    yield "output", out
 
 
 def matrix_set_diag(
@@ -45,6 +49,8 @@ def matrix_set_diag(
 def unique(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     """Distinct values as they first come, and which of them every element is."""
     values = operands.input(0).integers.reshape(-1)
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise KernelError("UNIQUE of NaN: LiteRT takes it for whatever it is compared with")
     distinct, first, places = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
@@ -70,8 +76,11 @@ def bucketize(
 
 
 def add_n(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    """The sum of all operands from the first to the last."""
+    """The sum of all operands from the first to the last; floats stay finite after each."""
     total = operands.inputs[0].integers
     for operand in operands.inputs[1:]:
-        total = total + operand.integers
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = total + operand.integers
+        if total.dtype.kind == "f":
+            total = clamp_real(total, {})
     yield "output", total

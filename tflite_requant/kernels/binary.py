@@ -25,7 +25,21 @@ def floor_divide(
         quotient = np.floor(first.astype(np.float64) / second.astype(np.float64))
         yield "output", quotient.astype(first.dtype)
     else:
-        yield "output", np.floor_divide(first, second)
+        quotient = np.floor_divide(first.astype(np.int64), second)
+        yield "output", _narrowed(quotient, first.dtype, first.shape == second.shape)
+
+
+def _narrowed(quotients: np.ndarray, dtype: np.dtype, alike: bool) -> np.ndarray:
+    """The least by -1 leaves the type: it wraps, but saturates in whole blocks of 8, as vectors do.
+
+    alike: whether nothing was broadcast, and the element type is of 8 or 16 bits: then there are
+    such blocks.
+    """
+    found = quotients.astype(dtype)
+    if alike and dtype.itemsize < 4:
+        whole = found.size // 8 * 8
+        found.reshape(-1)[:whole] = saturate(quotients.reshape(-1)[:whole], dtype)
+    return found
 
 
 def floor_modulo(

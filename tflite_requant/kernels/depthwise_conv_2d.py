@@ -35,7 +35,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         total = _sums(data.integers, weights, attributes)
         yield from real_stages(total, bias, attributes)
         return
-    wide = is_wide(bias)
+    wide = is_wide(bias) or (bias is None and data.dtype == np.int16)
     yield from weighted_stages(
         _products(data, filters, attributes, wide),
         data,

@@ -1,6 +1,7 @@
 """FULLY_CONNECTED: data as rows of the filters' depth, filters (out, depth), optional bias.
 
-accumulator[b, o] = sum (data - z_data) * (filter - z_filter) + bias[o].
+accumulator[b, o] = sum (data - z_data) * (filter - z_filter) + bias[o]; zero points of filters with
+several scales are not looked at.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     wide = is_wide(bias) or filters.dtype == np.int16
     if arithmetic.law(operands.output.dtype) != "narrow-without-bias":
         wide = wide or _declared_wide(data, bias, attributes)
-    matrix = (filters.integers.astype(np.int32) - zero_point(filters)).T
+    matrix = filters.integers.astype(np.int32).T
+    if not filters.qparams.per_axis:
+        matrix = matrix - zero_point(filters)
     rows = centred32(data).reshape(-1, matrix.shape[0])
     products = gemm(rows, matrix, reach(data)).reshape(_shape(data, matrix.shape[1], attributes))
     yield from weighted_stages(

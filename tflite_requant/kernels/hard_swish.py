@@ -60,6 +60,12 @@ def _saturated_shift(values: np.ndarray, bits: int) -> np.ndarray:
     return np.clip(values << bits, -32768, 32767)
 
 
+def _shifted(values: np.ndarray, bits: int) -> np.ndarray:
+    """16-bit numbers shifted right, ties away from zero; by 16 bits and more LiteRT's masks are all
+    ones, which leaves the sign."""
+    return np.where(values < 0, -1, 1) if bits > 15 else shift_half_away(values, bits)
+
+
 def _gate(centred: np.ndarray, multipliers, output: OutputType) -> np.ndarray:
     to_output, output_exponent, to_gate, gate_exponent = multipliers
     fine = centred * 128
@@ -71,9 +77,9 @@ def _gate(centred: np.ndarray, multipliers, output: OutputType) -> np.ndarray:
     if gate_exponent > 0:
         gate = _saturated_shift(gate, 1)
     if gate_exponent < 0:
-        gate = shift_half_away(gate, -gate_exponent)
+        gate = _shifted(gate, -gate_exponent)
     gate = (gate + (1 << 15)) >> 1
     product = divide_truncated(gate * scaled, 1 << 15)
-    shifted = shift_half_away(product, -output_exponent) + output.qparams.zero_point
+    shifted = _shifted(product, -output_exponent) + output.qparams.zero_point
     low, high = limits(output.numpy)
     return np.clip(shifted, low, high).astype(output.numpy)

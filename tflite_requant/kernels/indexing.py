@@ -44,8 +44,8 @@ def cumulative_sum(
     data = operands.input(0).integers
     axis = int(operands.input(1).integers.reshape(-1)[0])
     data = np.flip(data, axis) if attributes.get("reverse") else data
-    sums = np.cumsum(data, axis=axis, dtype=data.dtype)
+    sums = np.cumsum(data, axis=axis, dtype=data.dtype) + data.dtype.type(0)  # no -0
     if attributes.get("exclusive"):
         sums = np.roll(sums, 1, axis)
-        np.moveaxis(sums, axis, 0)[0] = 0
+        np.moveaxis(sums, axis, 0)[:1] = 0
     yield "output", np.flip(sums, axis) if attributes.get("reverse") else sums

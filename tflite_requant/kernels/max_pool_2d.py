@@ -22,7 +22,8 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     best = np.full((data.shape[0], y.out, x.out, data.shape[3]), lowest, data.dtype)
     for row in range(y.kernel):
         for column in range(x.kernel):
-            np.maximum(best, tap(image, y, x, row, column), out=best)
+            seen = tap(image, y, x, row, column)
+            np.copyto(best, seen, where=best < seen)  # keeps -0 and passes over NaN
     if real:
         yield "output", _activation.clamp_real(best, attributes)
         return

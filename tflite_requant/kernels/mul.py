@@ -25,7 +25,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         if product.dtype.kind == "f":
             yield "output", _activation.clamp_real(product, attributes)
         else:
-            yield "output", np.clip(product, *integer_bounds(product.dtype, attributes))
+            yield "output", _within(product, attributes)
         return
     accumulator = centred32(first) * centred32(second)
     yield "accumulator", accumulator
@@ -39,3 +39,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     else:
         shifted = rescaled + zero
     yield "output", _activation.clamp(shifted, attributes, output, arithmetic.bounds)
+
+
+def _within(product: np.ndarray, attributes: Attributes) -> np.ndarray:
+    """Integers between the fused activation's bounds; a bound below an unsigned type wraps."""
+    low, high = np.array(integer_bounds(product.dtype, attributes), np.int64).astype(product.dtype)
+    return np.minimum(np.maximum(product, low), high)

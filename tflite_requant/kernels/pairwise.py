@@ -1,4 +1,7 @@
-"""MAXIMUM and MINIMUM of stored integers; scales are not looked at."""
+"""MAXIMUM and MINIMUM of stored integers; scales are not looked at.
+
+Of equals, and where a float is no number, the second operand is taken.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 
 def maximum(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    yield "output", np.maximum(operands.inputs[0].integers, operands.inputs[1].integers)
+    first, second = operands.inputs[0].integers, operands.inputs[1].integers
+    yield "output", np.where(first > second, first, second)
 
 
 def minimum(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
-    yield "output", np.minimum(operands.inputs[0].integers, operands.inputs[1].integers)
+    first, second = operands.inputs[0].integers, operands.inputs[1].integers
+    yield "output", np.where(first < second, first, second)

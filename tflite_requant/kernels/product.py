@@ -6,6 +6,7 @@ s / s_out ** (1 / n); 64-bit products, 16-bit multipliers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -45,4 +46,4 @@ def _rows(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """What goes into each result, in memory order along the last axis."""
     kept = values.ndim - len(axes)
     moved = np.moveaxis(values, axes, range(kept, values.ndim))
-    return moved.reshape(*moved.shape[:kept], -1)
+    return moved.reshape(*moved.shape[:kept], math.prod(moved.shape[kept:]))

@@ -64,6 +64,7 @@ def fake_quant(
     zero = ONE(0) - low / scale
     zero = ONE(np.clip(round_half_away(zero), 0, last))
     least, largest = (ONE(0) - zero) * scale, (last - zero) * scale
-    clamped = np.minimum(largest, np.maximum(least, operands.input(0).integers))
+    values = operands.input(0).integers
+    clamped = np.minimum(largest, np.where(least < values, values, least))  # NaN: the least
     steps = round_half_away((clamped - least) * (ONE(1) / scale)).astype(np.float32)
     yield "output", steps * scale + least

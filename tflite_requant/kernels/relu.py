@@ -14,7 +14,7 @@ from tflite_requant.fixedpoint.lut import through_table
 from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.fixedpoint.rounding import round_half_away
 from tflite_requant.kernels._accumulate import zero_point
-from tflite_requant.kernels._activation import on_grid
+from tflite_requant.kernels._activation import bounded_real, on_grid
 from tflite_requant.kernels._rescale import rescale_by_scales
 from tflite_requant.kernels._types import Attributes, Operands, QArray, Stage
 
@@ -52,10 +52,7 @@ def _on_input_grid(data: QArray, high: float) -> np.ndarray:
 def _bounded(operands: Operands, arithmetic: Arithmetic, low: float, high) -> Iterator[Stage]:
     data, output = operands.input(0), operands.output
     if data.dtype.kind == "f":
-        yield (
-            "output",
-            np.clip(data.integers, np.float32(low), None if high is None else np.float32(high)),
-        )
+        yield "output", bounded_real(data.integers, low, np.inf if high is None else high)
         return
     smallest, largest = limits(output.numpy)
     smallest = max(smallest, on_grid(low, output))

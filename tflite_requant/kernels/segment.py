@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,8 +10,11 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels._types import Attributes, Kernel, KernelError, Operands, Stage
 
 
-def _segments(function: np.ufunc, initial) -> Kernel:
-    """The kernel of a binary function; `initial` gives a type's value of an empty segment."""
+def _segments(function: Callable, initial) -> Kernel:
+    """The kernel of a function that takes rows into `out`.
+
+    initial: gives a type's value of an empty segment.
+    """
 
     def kernel(
         operands: Operands, attributes: Attributes, arithmetic: Arithmetic
@@ -24,7 +27,7 @@ def _segments(function: np.ufunc, initial) -> Kernel:
         out = np.full((number, *rows.shape[1:]), initial(data.dtype), data.dtype)
         chosen = segments.reshape(-1) >= 0
         with np.errstate(all="ignore"):
-            function.at(out, segments.reshape(-1)[chosen], rows[chosen])
+            function(out, segments.reshape(-1)[chosen], rows[chosen])
         yield "output", out
 
     return kernel
@@ -38,7 +41,17 @@ def _largest(dtype: np.dtype):
     return np.finfo(dtype).max if dtype.kind == "f" else np.iinfo(dtype).max
 
 
-total = _segments(np.add, lambda dtype: 0)
-product = _segments(np.multiply, lambda dtype: 1)
-largest = _segments(np.maximum, _least)
-least = _segments(np.minimum, _largest)
+def _kept(better: np.ufunc) -> Callable:
+    """Takes rows over where they compare as better: of 0 and -0 the first stays."""
+
+    def place(out: np.ndarray, segments: np.ndarray, rows: np.ndarray) -> None:
+        for segment, row in zip(segments.tolist(), rows, strict=True):
+            out[segment] = np.where(better(row, out[segment]), row, out[segment])
+
+    return place
+
+
+total = _segments(np.add.at, lambda dtype: 0)
+product = _segments(np.multiply.at, lambda dtype: 1)
+largest = _segments(_kept(np.greater), _least)
+least = _segments(_kept(np.less), _largest)

@@ -1,13 +1,15 @@
 """STRIDED_SLICE: begin, end and stride per axis, with bit masks.
 
 begin_mask, end_mask: the bound is ignored; ellipsis_mask: all axes not otherwise named;
-new_axis_mask: a size of one is put in; shrink_axis_mask: the axis is indexed and removed. With
+new_axis_mask: a size of one is put in; shrink_axis_mask: the axis is indexed and removed, by what
+begin says or its mask. With
 option offset, ends are relative to begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,7 +28,7 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         _entry(i, bounds, attributes)
         for i, bounds in enumerate(zip(begin, end, stride, strict=True))
     ]
-    yield "output", data[tuple(index)]
+    yield "output", data[_placed(index, data.shape)]
 
 
 def _from_offsets(shape: tuple[int, ...], begin: list[int], end: list[int], attributes):
@@ -52,7 +54,38 @@ def _entry(position: int, bounds: tuple[int, int, int], attributes: Attributes):
         return Ellipsis
     if masked("new_axis_mask"):
         return np.newaxis
-    if masked("shrink_axis_mask"):
-        return begin
     first = None if masked("begin_mask") else begin
+    if masked("shrink_axis_mask"):
+        return _Place(first, stride)
     return slice(first, None if masked("end_mask") else end, stride)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An index that removes its axis; None where a mask says from the first."""
+
+    begin: int | None
+    stride: int
+
+    def within(self, size: int) -> int:
+        """The index, no less than 0. Raises KernelError where LiteRT makes an empty slice."""
+        begin = 0 if self.begin is None else self.begin
+        place = max(begin + size if begin < 0 else begin, 0)
+        if self.stride < 0 or place >= size:
+            raise KernelError(
+                f"index {begin} by stride {self.stride} of an axis of {size}: LiteRT writes nothing"
+            )
+        return place
+
+
+def _placed(index: list, shape: tuple[int, ...]) -> tuple:
+    """The index with numbers for places, each by the size of its axis."""
+    named = sum(entry is not np.newaxis and entry is not Ellipsis for entry in index)
+    axis, found = 0, []
+    for entry in index:
+        if isinstance(entry, _Place):
+            entry = entry.within(shape[axis])
+        found.append(entry)
+        if entry is not np.newaxis:
+            axis += max(len(shape) - named, 0) if entry is Ellipsis else 1
+    return tuple(found)

@@ -17,6 +17,7 @@ from .broad_values import GROUPS as BROAD_VALUES
 from .broad_weighted import GROUPS as BROAD_WEIGHTED
 from .convert import GROUPS as CONVERT
 from .detection import GROUPS as DETECTION
+from .edges import GROUPS as EDGES
 from .elementwise import GROUPS as ELEMENTWISE
 from .further import GROUPS as FURTHER
 from .hybrid import GROUPS as HYBRID
@@ -52,6 +53,7 @@ GROUPS: tuple[Group, ...] = (
     *FURTHER,
     *LSTM_VARIANTS,
     *HYBRID,
+    *EDGES,
     *BROAD_WEIGHTED,
     *BROAD_VALUES,
     *BROAD_MOVEMENT,
@@ -59,7 +61,8 @@ GROUPS: tuple[Group, ...] = (
 
 # Suffixes of groups that draw another operator's cases in a way of their own.
 SUFFIXES = ("_BROAD", "_WIDE", "_PLAIN", "_LONG", "_INT4", "_INT8", "_INT16", "_TO_INT32",
-            "_VARIANT", "_REAL", "_HYBRID", "_PER_AXIS")  # fmt: skip
+            "_VARIANT", "_REAL", "_HYBRID", "_PER_AXIS",
+            "_ZERO_EDGES", "_EDGES")  # fmt: skip
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
 FULL_TIMES, FULL_COUNT = 5, 50

@@ -307,7 +307,8 @@ def dequantize_nibbles(rng, dtype: str) -> Case:
 
 
 COMPARED = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
-BITS = (*QUANTIZED, "int32", "uint32")
+BITS = (*QUANTIZED, "int32", "uint32", "uint16")
+RARE = ("float64", "uint16", "uint64")
 SEGMENTS = ("SUM", "PROD", "MAX", "MIN")
 
 GROUPS = (
@@ -323,7 +324,8 @@ GROUPS = (
       for op in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", *COMPARED)),
     *(Group(op, ("int32",), partial(_pairwise, op), 3) for op in COMPARED),
     *(Group(op, BITS, partial(_pairwise, op), 3) for op in ("BITWISE_XOR", "RIGHT_SHIFT")),
-    Group("BITCAST", (*BITS, "float32", "int64", "bool", "float16"), bitcast, 4),
+    Group("BITCAST", (*BITS, "float32", "int64", "bool", "float16", "float64", "uint64"),
+          bitcast, 4),
     *(Group(op, ("float32",), partial(_function, op), 4)
       for op in ("TANH", "LOGISTIC", "EXP", "SIN", "COS")),
     Group("LOG", ("float32",), partial(_function, "LOG", positive=True), 4),
@@ -337,7 +339,8 @@ GROUPS = (
     Group("REDUCE_PROD", (*NUMBERS, "bool"), product, 8),
     Group("SCATTER_ND", (*EIGHT_BIT, "float32", "int32", "int64", "bool"), scatter_nd, 4),
     Group("SPARSE_TO_DENSE", (*EIGHT_BIT, "float32", "int32", "int64"), sparse_to_dense, 4),
-    Group("DYNAMIC_UPDATE_SLICE", (*NUMBERS, "bool", "float16", "uint32"), dynamic_update_slice, 4),
+    Group("DYNAMIC_UPDATE_SLICE", (*NUMBERS, "bool", "float16", "uint32", *RARE),
+          dynamic_update_slice, 4),
     Group("EMBEDDING_LOOKUP", (*NUMBERS, "bool", "float16", "uint32"), embedding_lookup, 2),
     Group("EMBEDDING_LOOKUP_REAL", (*EIGHT_BIT, "int4"),
           partial(embedding_lookup, output="float32"), 4),
@@ -349,7 +352,7 @@ GROUPS = (
     Group("MATRIX_SET_DIAG", (*NUMBERS, "uint32"), matrix_set_diag, 2),
     Group("UNIQUE", NUMBERS, unique, 2),
     Group("BROADCAST_ARGS", ("int32", "int64"), broadcast_args, 3),
-    Group("BUCKETIZE", ("float32", "int32", "int64"), bucketize, 3),
+    Group("BUCKETIZE", ("float32", "int32", "int64", "float64"), bucketize, 3),
     Group("ADD_N", ("float32", "int32"), add_n, 3),
     Group("L2_POOL_2D", ("float32",), l2_pool, 6),
     Group("LOCAL_RESPONSE_NORMALIZATION", ("float32",), response_normalization, 4),

@@ -45,11 +45,11 @@ def limits(dtype: str) -> tuple[int, int]:
 
 def values(rng: np.random.Generator, dtype: str, shape: Sequence[int]) -> np.ndarray:
     """Stored values: mostly uniform over the type, sometimes extremes or a narrow band."""
-    if dtype in ("float32", "float16"):
+    if dtype in ("float32", "float16", "float64"):
         return np.asarray(rng.standard_normal(shape) * 10.0 ** rng.integers(-1, 2), dtype)
     if dtype == "bool":
         return np.asarray(rng.integers(0, 2, shape), bool)
-    if dtype == "uint32":
+    if dtype in ("uint32", "uint64"):
         return np.asarray(rng.integers(0, 1000, shape), dtype)
     if dtype in ("int32", "int64"):
         return np.asarray(rng.integers(-1000, 1000, shape), dtype)
