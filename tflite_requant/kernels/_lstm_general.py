@@ -48,7 +48,9 @@ class GeneralStep:
         self.projection_clip = _steps(attributes.get("proj_clip", 0.0), state.scale, 127)
         self.coupled = operands.input(1) is None
         self.gates = {
-            i: _Gate(operands, i, law) for i in range(4) if operands.input(1 + i) is not None
+            i: _Gate(operands, i, law, bool(attributes.get("time_major")))
+            for i in range(4)
+            if operands.input(1 + i) is not None
         }
         hidden = operands.intermediates[4].qparams
         self.hidden_zero = hidden.zero_points[0]
@@ -95,9 +97,13 @@ class GeneralStep:
 
 
 class _Gate:
-    """Everything up to a gate's nonlinearity; gates count input, forget, cell, output."""
+    """Everything up to a gate's nonlinearity; gates count input, forget, cell, output.
 
-    def __init__(self, operands: Operands, number: int, law: Rescaling) -> None:
+    together: whether LiteRT computes all rows of a batch in one call.
+    """
+
+    def __init__(self, operands: Operands, number: int, law: Rescaling, together: bool) -> None:
+        self.together = together
         data, state, cell = (operands.input(i) for i in (0, 18, 19))
         weights, recurrent = operands.input(1 + number), operands.input(5 + number)
         bias = operands.input(12 + number)
@@ -127,6 +133,12 @@ class _Gate:
 
     def _seen_through(self, gate: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Peephole products; LiteRT steps through rows as if they had as many cells as outputs."""
+        if not self.together:
+            rows = zip(gate, cell, strict=True)
+            return np.concatenate([self._row(g[None], c[None]) for g, c in rows])
+        return self._row(gate, cell)
+
+    def _row(self, gate: np.ndarray, cell: np.ndarray) -> np.ndarray:
         batch, cells = gate.shape
         if self.outputs > cells:
             raise KernelError("a projection to more outputs than cells, with peepholes")

@@ -101,7 +101,8 @@ def power(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) ->
         return
     if (second < 0).any():
         raise KernelError("a negative exponent of int32: LiteRT refuses")
-    real = np.power(first.astype(np.float64), second)
+    with np.errstate(over="ignore"):
+        real = np.power(first.astype(np.float64), second)
     if (np.abs(real) >= 2.0**31).any():
         raise KernelError("a power beyond int32: what LiteRT makes of it depends on the shapes")
     yield "output", real.astype(first.dtype)

@@ -27,15 +27,17 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     regular = bool(attributes.get("use_regular_nms", False))
     select = _regular if regular else _fast
     rows, classes = select(boxes, scores[:, offset:], attributes)
-    room = int(attributes["max_detections"])
-    if not regular:
-        room *= int(attributes["max_classes_per_detection"])
+    each = int(attributes["max_classes_per_detection"])
+    room = int(attributes["max_detections"]) * each
+    per_box = 1 if regular else _categories(attributes)
+    places = np.arange(len(rows))
+    if not regular:  # every box has room for as many classes as are asked for
+        places = places // per_box * each + places % per_box
     found = [boxes[rows], classes, scores[:, offset:][rows, classes]]
     for position, values in enumerate(found):
         padded = np.zeros((1, room, *values.shape[1:]), np.float32)
-        padded[0, : len(values)] = values
+        padded[0, places] = values
         yield "output" if position == 0 else f"output{position}", padded
-    per_box = 1 if regular else _categories(attributes)
     yield "output3", np.array([len(rows) // per_box], np.float32)
 
 
@@ -125,8 +127,43 @@ def _regular(boxes: np.ndarray, scores: np.ndarray, attributes: Mapping):
 def _fast(boxes: np.ndarray, scores: np.ndarray, attributes: Mapping):
     """(rows, classes): suppression on each box's best score, then its best few classes."""
     categories = _categories(attributes)
-    classes = np.argsort(-scores, axis=1, kind="stable")[:, :categories]
+    classes = np.argmax(scores, axis=1)[:, None]
+    if categories > 1:
+        classes = np.array([_leading(row, categories) for row in scores.tolist()])
+        classes = classes.reshape(-1, categories)
     top = scores[np.arange(len(scores)), classes[:, 0]]
     selected = _suppressed(boxes, top, attributes, int(attributes["max_detections"]))
     rows = np.repeat(np.array(selected, np.int64), categories)
     return rows, classes[selected].reshape(-1).astype(np.int64)
+
+
+def _leading(values: list[float], count: int) -> list[int]:
+    """Indices of the `count` greatest, greatest first, equals in the order a heap gives them.
+
+    The heap holds the best so far with the least on top; a better one takes the top's place and
+    sinks to the bottom before it rises.
+    """
+    heap = list(range(count))
+
+    def place(hole: int, length: int, index: int) -> None:
+        top = hole
+        while 2 * hole + 2 < length:
+            child = 2 * hole + 2
+            if values[heap[child]] > values[heap[child - 1]]:
+                child -= 1
+            heap[hole], hole = heap[child], child
+        if 2 * hole + 1 < length:
+            heap[hole], hole = heap[2 * hole + 1], 2 * hole + 1
+        while hole > top and values[heap[(hole - 1) // 2]] > values[index]:
+            heap[hole], hole = heap[(hole - 1) // 2], (hole - 1) // 2
+        heap[hole] = index
+
+    for parent in reversed(range(count // 2)):
+        place(parent, count, heap[parent])
+    for index in range(count, len(values)):
+        if values[index] > values[heap[0]]:
+            place(0, count, index)
+    for last in reversed(range(1, count)):
+        index, heap[last] = heap[last], heap[0]
+        place(0, last, index)
+    return heap

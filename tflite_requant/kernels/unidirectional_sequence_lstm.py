@@ -77,7 +77,7 @@ class _Step:
         from_data: the gates' part that comes from the data; hidden, cell: stored integers.
         """
         h = hidden.astype(np.int32) - np.int32(self.state_zero)
-        gates = _words(from_data + self.from_state(h))
+        gates = _words(_words(from_data) + self.from_state(h))
         units = self.units
         candidate = self.tanh[gates[:, -units:]]
         forget, out, *into = np.split(self.logistic[gates[:, :-units]], gates.shape[1] // units - 1,
@@ -110,9 +110,9 @@ class _Products:
         self.rescale = prepared_rescale(real, law.rounding)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """values: (..., rows, in), centred integers; int64 (..., rows, gates * units), 16 bits."""
+        """values: (..., rows, in), centred integers; int64 (..., rows, gates * units)."""
         products = np.matmul(values.astype(self.matrix.dtype), self.matrix).astype(np.int64)
-        return _words(self.rescale(wrap32(products + self.bias)))
+        return self.rescale(wrap32(products + self.bias))
 
 
 def _words(values: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ GROUPS: tuple[Group, ...] = (
 # Suffixes of groups that draw another operator's cases in a way of their own.
 SUFFIXES = ("_BROAD", "_WIDE", "_PLAIN", "_LONG", "_INT4", "_INT8", "_INT16", "_TO_INT32",
             "_VARIANT", "_REAL", "_HYBRID", "_PER_AXIS",
-            "_ZERO_EDGES", "_EDGES")  # fmt: skip
+            "_ZERO_EDGES", "_EDGES", "_SEVERAL")  # fmt: skip
 
 FULL = bool(os.environ.get("TFLITE_REQUANT_FULL_TESTS"))
 FULL_TIMES, FULL_COUNT = 5, 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def flexbuffer(fields: dict) -> bytes:
     return body + struct.pack("<I", len(body) - values) + bytes([9 << 2 | 2, 4])
 
 
-def detection(rng, dtype: str) -> Case:
+def detection(rng, dtype: str, several: bool = False) -> Case:
+    """several: more than one class a detection, with ties among them."""
     boxes, classes, room = (
         int(rng.integers(3, 30)),
         int(rng.integers(1, 5)),
@@ -46,9 +48,11 @@ def detection(rng, dtype: str) -> Case:
     )
     background = int(rng.integers(0, 2))
     regular = bool(rng.integers(0, 2))
+    each = int(rng.integers(2, 4)) if several else 1
+    classes = max(classes, each)
     options = {
         "max_detections": room,
-        "max_classes_per_detection": 1,
+        "max_classes_per_detection": each,
         "detections_per_class": int(rng.integers(1, 6)),
         "use_regular_nms": regular,
         "nms_score_threshold": 0.3,
@@ -66,7 +70,7 @@ def detection(rng, dtype: str) -> Case:
         anchor = TensorSpec("float32", data=anchors.astype(np.float32))
     encodings = TensorSpec(dtype, (1, boxes, 4), **code)
     scores = TensorSpec(dtype, (1, boxes, classes + background), **score)
-    outputs = [TensorSpec("float32", s) for s in ((1, room, 4), (1, room), (1, room), (1,))]
+    outputs = [TensorSpec("float32", s) for s in _sizes(room * each)]
     model = one_operator_model(
         "TFLite_Detection_PostProcess", [encodings, scores, anchor], outputs,
         custom_options=flexbuffer(options),
@@ -78,9 +82,18 @@ def detection(rng, dtype: str) -> Case:
     else:
         ranked = rng.integers(0, 10, scores.shape) / 10
         fed = [rng.standard_normal(encodings.shape).astype(np.float32), ranked.astype(np.float32)]
-    # Fast suppression leaves what is behind the last detection unwritten.
-    defined = None if regular else (lambda outputs: int(outputs[3][0]))
+    # Fast suppression leaves what is behind the last detection unwritten; the regular one leaves
+    # what it has no detections for.
+    defined = (lambda _: room) if regular else (lambda outputs: int(outputs[3][0]) * each)
     return Case(model, [fed], f"detection {options}", defined)
 
 
-GROUPS = (Group("TFLite_Detection_PostProcess", ("uint8", "float32"), detection, 16),)
+def _sizes(room: int):
+    return (1, room, 4), (1, room), (1, room), (1,)
+
+
+NAME = "TFLite_Detection_PostProcess"
+GROUPS = (
+    Group(NAME, ("uint8", "float32"), detection, 16),
+    Group(f"{NAME}_SEVERAL", ("uint8", "float32"), partial(detection, several=True), 8),
+)

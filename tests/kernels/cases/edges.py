@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from tflite_requant.testing import TensorSpec, one_operator_model
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 
 from .make import Case, Group, index, scale, shape, values, zero_point
 
@@ -201,6 +201,41 @@ def zero_of_transposed(rng, dtype: str) -> Case:
                  TensorSpec(dtype, output, 0.1, 7), [[fed]], options)  # fmt: skip
 
 
+def loud_lstm(rng, dtype: str) -> Case:
+    """Recurrent sums that leave 16 bits before they meet the data's; a projection to fewer outputs
+    than cells beside peepholes, whose rows LiteRT takes one by one or together."""
+    batch, time, width, cells = (int(n) for n in rng.integers(2, 7, 4))
+    time_major, wide = bool(rng.integers(0, 2)), bool(rng.integers(0, 2))
+    count = max(1, cells - 2) if wide else cells
+    graph = GraphBuilder()
+    lead = (time, batch) if time_major else (batch, time)
+    own = {"scale": 1 / 128, "zero_point": -3}
+    weights = {"scale": 0.5, "zero_point": 0}
+    operands = [-1] * 20
+    data = TensorSpec(dtype, (*lead, width), 0.05, 4)
+    operands[0] = graph.tensor(data)
+    for gate in range(4):
+        operands[1 + gate] = graph.tensor(_weights(rng, "int8", (cells, width), 0.02, 0))
+        loud = TensorSpec("int8", None, **weights, data=values(rng, "int8", (cells, count)))
+        operands[5 + gate] = graph.tensor(loud)
+        drawn = rng.integers(-3000, 3000, cells).astype(np.int32)
+        operands[12 + gate] = graph.tensor(TensorSpec("int32", None, 1e-3, data=drawn))
+    if wide:
+        for position in (9, 10, 11):
+            operands[position] = graph.tensor(_weights(rng, "int16", (cells,), 3e-5, 0))
+        operands[16] = graph.tensor(_weights(rng, "int8", (count, cells), 0.01, 0))
+    operands[18] = graph.tensor(TensorSpec(dtype, (batch, count), **own, is_variable=True))
+    operands[19] = graph.tensor(TensorSpec("int16", (batch, cells), 2.0**-11, is_variable=True))
+    out = graph.tensor(TensorSpec(dtype, (*lead, count), **own))
+    inner = [graph.tensor(TensorSpec("int16", (0,), 2.0**-12)) for _ in range(4)]
+    inner.append(graph.tensor(TensorSpec(dtype, (0,), **own)))
+    options = {"fused_activation_function": "TANH", "time_major": time_major}
+    opcode = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    graph.operator(opcode, operands, [out], options, intermediates=inner)
+    fed = [[values(rng, dtype, data.shape)] for _ in range(2)]
+    return Case(graph.build(operands[:1], [out]), fed, f"loud LSTM {options} {cells} to {count}")
+
+
 GROUPS = (
     *(Group(f"{op}_EDGES", ("float32",), partial(unary, op), 3)
       for op in ("RELU", "RELU6", "RELU_N1_TO_1", "ABS", "FLOOR", "NEG")),
@@ -223,5 +258,6 @@ GROUPS = (
     Group("FULLY_CONNECTED_EDGES", ("int8", "int16"), ignored_zero_points, 5),
     Group("FULLY_CONNECTED_ZERO_EDGES", ("int8",), dead_channel, 3),
     Group("DEPTHWISE_CONV_2D_EDGES", ("int8", "uint8"), untrue_multiplier, 3),
+    Group("UNIDIRECTIONAL_SEQUENCE_LSTM_EDGES", ("int8",), loud_lstm, 8),
     Group("TRANSPOSE_CONV_EDGES", ("int8",), zero_of_transposed, 6),
 )  # fmt: skip
