@@ -108,6 +108,7 @@ def taken(subgraph: Subgraph, op: Operator) -> bool:
         and _output_type_fits(op.name, leading, output)
         and op.option("fused_activation_function") not in UNKNOWN_ACTIVATIONS
         and all(_constant(inputs, p) for p in node.constants)
+        and (op.name not in ("MEAN", "SUM") or 0 not in inputs[1].shape)
         and (node.weights is None or _zero_fits(op.name, inputs[node.weights]))
         and (node.weights is None or _width_fits(op.name, inputs[node.weights]))
         and (node.bias is None or _has_scale(inputs, node.bias))

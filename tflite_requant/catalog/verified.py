@@ -12,6 +12,8 @@ QUANTIZED = ("uint8", "int8", "int16")
 EIGHT_BIT = ("uint8", "int8")
 SIGNED = ("int8", "int16")
 REAL = ("float32",)
+EVERY = (*QUANTIZED, *REAL, "int32", "int64", "bool", "float16", "uint32", "float64", "uint16",
+         "uint64")  # fmt: skip
 
 BUILTIN = (
     (QUANTIZED, "AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE FULLY_CONNECTED LEAKY_RELU "
@@ -29,7 +31,7 @@ BUILTIN = (
     ((*EIGHT_BIT, *REAL), "ARG_MAX ARG_MIN BROADCAST_TO DEPTH_TO_SPACE MIRROR_PAD SPACE_TO_DEPTH"),
     (("uint8", *REAL), "TFLite_Detection_PostProcess"),
     ((*QUANTIZED, *REAL, "int32", "int64", "bool"), "CAST"),
-    (REAL, "ABS CEIL FLOOR NEG ROUND SQUARE"),
+    (REAL, "ABS CEIL FLOOR ROUND SQUARE"),
     ((*REAL, "int32"), "CUMSUM DIV FLOOR_DIV FLOOR_MOD"),
     (("int32", "int64"), "ONE_HOT"),
     (("int32",), "FILL"),
@@ -40,7 +42,6 @@ BUILTIN = (
     (("int8", "int16"), "FLOOR_DIV FLOOR_MOD"),
     (("int64",), "FLOOR_MOD MEAN REDUCE_MAX REDUCE_MIN SUM"),
     (("int32",), "ABS MEAN REDUCE_MAX REDUCE_MIN SUM"),
-    (("float16",), "ADD FLOOR MAXIMUM MINIMUM MUL NEG"),
     (("int64",), "ADD MAXIMUM MINIMUM MUL SUB"),
     (("float16", "int32", "int64"), "EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL NOT_EQUAL"),
     (("uint32",), "MUL"),
@@ -60,10 +61,27 @@ BUILTIN = (
     (("int32", "uint32", "float16", "bool"), "RESIZE_NEAREST_NEIGHBOR"),
     (("int4",), "DEQUANTIZE"),
     (EIGHT_BIT, "LSTM"),
+    (EVERY, "BATCH_TO_SPACE_ND BITCAST BROADCAST_TO DYNAMIC_UPDATE_SLICE EXPAND_DIMS MIRROR_PAD "
+            "RANK RESHAPE SHAPE SLICE SPACE_TO_BATCH_ND SQUEEZE STRIDED_SLICE TILE TRANSPOSE"),
+    ((*EVERY[:8], "uint32"), "CONCATENATION"),
+    (EVERY[:8], "EQUAL GATHER GATHER_ND NOT_EQUAL PAD PADV2 REVERSE_V2"),
+    ((*EVERY[:6], "uint32"), "MATRIX_DIAG MATRIX_SET_DIAG PACK"),
+    (EVERY[:6], "SPLIT SPLIT_V"),
+    (("bool", "float16"), "UNPACK"),
+    (("int32", "int64"), "DEPTH_TO_SPACE FILL RANGE SPACE_TO_DEPTH"),
+    (REAL, "RANGE"),
+    (("int32",), "ARG_MAX ARG_MIN"),
+    (("int64",), "CUMSUM"),
+    (("float16", "uint32", "float64", "uint16"), "CAST"),
+    (("float16", "uint32"), "EMBEDDING_LOOKUP"),
+    (("float16",), "DEQUANTIZE"),
 )  # fmt: skip
 
-# XNNPACK also takes float32 nodes, and computes functions in another way.
-BUILTIN_ONLY = ((REAL, "BATCH_MATMUL COS EXP LOG RSQRT SIN SQRT"),)
+# XNNPACK also takes float nodes, and computes some in another way: it has no -0 in NEG, say.
+BUILTIN_ONLY = (
+    (REAL, "BATCH_MATMUL COS EXP LOG NEG RSQRT SIN SQRT"),
+    (("float16",), "ADD FLOOR MAXIMUM MINIMUM MUL NEG"),
+)
 
 
 def _types_of(*tables) -> dict[str, frozenset[str]]:
