@@ -96,8 +96,9 @@ def test_a_signature_has_an_order_and_tensors_of_its_own():
         ({"x": X}, "add", SampleError, "input 'y' is missing"),
         ([X], "add", SampleError, "1 arrays given, the model has 2 inputs: y, x"),
         ([X[:, :2]], "abs", SampleError, r"number: array of shape \[1, 2\], needs \[1, 3\]"),
+        ([[[1, 2], [3]]], "abs", SampleError, "number: given what is no array of one shape"),
     ],
-    ids=["unknown", "tensor-name", "missing", "count", "shape"],
+    ids=["unknown", "tensor-name", "missing", "count", "shape", "ragged"],
 )
 def test_what_does_not_fit_a_signature_is_named(inputs, signature, error, says):
     with pytest.raises(error, match=says):

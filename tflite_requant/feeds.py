@@ -81,6 +81,8 @@ def feeds_of(
     """
     expected = entry.tensors()
     given = _given([name for name, _ in expected], inputs)
+    for (_, tensor), array in zip(expected, given, strict=True):
+        _need_array(tensor, array)
     shapes = {t.index: (shapes or {}).get((entry.subgraph.index, t.index)) for _, t in expected}
     times = {
         _times(t, np.asarray(a), shapes[t.index]) for (_, t), a in zip(expected, given, strict=True)
@@ -98,6 +100,14 @@ def feeds_of(
         {t.index: stored_values(t, a) for (_, t), a in zip(expected, sample, strict=True)}
         for sample in zip(*parts, strict=True)
     ]
+
+
+def _need_array(tensor: Tensor, given) -> None:
+    """Raises SampleError for nested lists of unlike lengths."""
+    try:
+        np.asarray(given)
+    except ValueError:
+        raise SampleError(f"{tensor.label()}: given what is no array of one shape") from None
 
 
 def _times(tensor: Tensor, array: np.ndarray, shape: tuple[int, ...] | None) -> int:

@@ -127,6 +127,9 @@ RANGE                Range             x x x            -> x
 SVDF                 SVDF!             x2 w2 w2 b? q2   -> x2
 UNIDIRECTIONAL_SEQUENCE_LSTM UnidirectionalSequenceLSTM! x3 w2? w2 w2 w2 w2? w2 w2 w2 w? w? w? b? b b b w? b? q2 q2 w? w? w? w? -> x3
 LSTM                 LSTM              x2 a*            -> x2 a*
+RNN                  RNN!              x2 w2 w2 b q2    -> x2
+UNIDIRECTIONAL_SEQUENCE_RNN SequenceRNN! x3 w2 w2 b q2  -> x3
+BIDIRECTIONAL_SEQUENCE_RNN BidirectionalSequenceRNN! x3 w2 w2 b q2 w2 w2 b q2 x3? w2? w2? -> x3 x*
 ADD_N                AddN              x+               -> x    same
 ATAN2                ATan2             x x              -> x    broadcast
 BITCAST              Bitcast           a                -> a

@@ -121,16 +121,19 @@ KERNELS: dict[str, Entry] = {
     "LOG_SOFTMAX": Entry("log_softmax", (*EIGHT_BIT, *REAL), quantized=(0,)),
     "L2_NORMALIZATION": Entry("l2_normalization", (*EIGHT_BIT, *REAL), quantized=(0,)),
     "BATCH_MATMUL": Entry("batch_matmul", ("int8", "int16", *REAL), quantized=(0, 1)),
-    "SVDF": Entry("svdf", ("int8",), quantized=(0, 1, 2, 4)),
+    "SVDF": Entry("svdf", ("int8", *REAL), quantized=(0, 1, 2, 4)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Entry(
         "unidirectional_sequence_lstm", ("int8",), quantized=(0, 2, 18, 19)
     ),
     "LSTM": Entry("lstm", EIGHT_BIT),
+    "RNN": Entry("rnn", REAL, function="step"),
+    "UNIDIRECTIONAL_SEQUENCE_RNN": Entry("rnn", REAL, function="sequence"),
+    "BIDIRECTIONAL_SEQUENCE_RNN": Entry("rnn", REAL, function="both_ways"),
     "ABS": Entry("elementwise", ("int8", "int16", "float32", "int32"), function="absolute"),
     "NEG": Entry("elementwise", ("int8", "int16", *REAL, *WHOLE, "float16"), function="negative"),
     "EXP": Entry("elementwise", ("int8", "int16", *REAL), function="exponential", quantized=(0,)),
     "LOG": Entry("elementwise", ("int8", "int16", *REAL), function="logarithm", quantized=(0,)),
-    "GELU": Entry("elementwise", QUANTIZED, function="gelu", quantized=(0,)),
+    "GELU": Entry("elementwise", (*QUANTIZED, *REAL), function="gelu", quantized=(0,)),
     "ELU": Entry("elementwise", ("int8",), function="elu", quantized=(0,)),
     "SQRT": Entry("elementwise", ("int8", "int16", *REAL), function="square_root", quantized=(0,)),
     "RSQRT": Entry(

@@ -16,6 +16,7 @@ from tflite_requant.fixedpoint.c_functions import c_function
 from tflite_requant.fixedpoint.gemmlowp import inverse_sqrt_multiplier
 from tflite_requant.fixedpoint.multiplier import INTEGER_RESCALES, quantize_multiplier
 from tflite_requant.fixedpoint.ranges import limits, saturate
+from tflite_requant.fixedpoint.rational_tanh import rational_tanh
 from tflite_requant.fixedpoint.transcendental import (
     elementwise,
     exp32,
@@ -76,6 +77,9 @@ def elu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> I
 
 
 def gelu(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
+    if operands.input(0).dtype.kind == "f":
+        yield "output", _real_gelu(operands.input(0).integers, attributes)
+        return
     function = _gelu_tanh if attributes.get("approximate") else _gelu
     yield "output", through(operands.input(0), operands.output, function)
 
@@ -134,6 +138,15 @@ def _gelu(x: np.ndarray) -> np.ndarray:
     one = np.float32
     argument = x * -one(math.sqrt(0.5))
     return one(0.5) * x * elementwise(math.erfc, argument).astype(np.float32)
+
+
+def _real_gelu(x: np.ndarray, attributes: Attributes) -> np.ndarray:
+    """Floats by their tanh approximation; for erfc LiteRT has a formula that is not known here."""
+    if not attributes.get("approximate"):
+        raise KernelError("GELU of float32 is computed with the option approximate only")
+    one = np.float32
+    inner = one(2.0 / math.sqrt(math.pi) * math.sqrt(0.5)) * (x + one(0.044715) * (x * x * x))
+    return one(0.5) * x * (one(1) + rational_tanh(inner))
 
 
 def _gelu_tanh(x: np.ndarray) -> np.ndarray:

@@ -2,27 +2,31 @@
 
 Every data element adds its value times the filter to a window of the output; the windows lie as
 those of a convolution from output to data. Bias, rescaling and clamping as in CONV_2D. An
-int8 filter's zero point is not subtracted, as LiteRT does not.
+int8 filter's zero point is not subtracted, as LiteRT does not. Float data may have int8 filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
+from tflite_requant.kernels import _hybrid
 from tflite_requant.kernels._accumulate import centred32, gemm, reach, zero_point
 from tflite_requant.kernels._real_products import real_stages
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 from tflite_requant.kernels._weighted import weighted_stages
 from tflite_requant.kernels._window import axis
 
+Term = Callable[..., np.ndarray]
+
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     filters, data, bias = operands.input(1), operands.input(2), operands.input(3)
     if data.dtype.kind == "f":
-        total = _real_sums(data, filters, operands.input(0).integers, attributes)
+        term = _real_term if filters.dtype.kind == "f" else _hybrid_term(data, filters)
+        total = _real_sums(data, filters, operands.input(0).integers, attributes, term)
         yield from real_stages(total, bias, attributes)
         return
     if arithmetic.law(operands.output.dtype) == "unclamped":
@@ -64,7 +68,27 @@ def _products(data, filters, shape: np.ndarray, attributes: Attributes) -> np.nd
     return canvas.output()
 
 
-def _real_sums(data, filters, shape: np.ndarray, attributes: Attributes) -> np.ndarray:
+def _real_term(data, filters, row: int, column: int, channel: int) -> np.ndarray:
+    return data.integers[..., channel, None] * filters.integers[:, row, column, channel]
+
+
+def _hybrid_term(data, filters) -> Term:
+    """Float data times int8 filters: images on grids of their own, every product a real number."""
+    rows = _hybrid.asymmetric(data.integers.reshape(data.shape[0], -1))
+    image = rows.centred().reshape(data.shape)
+    images = rows.scales[:, None, None, None]
+    scales = np.asarray(filters.scale, np.float32)
+
+    def term(data, filters, row: int, column: int, channel: int) -> np.ndarray:
+        product = image[..., channel, None] * filters.integers[:, row, column, channel]
+        return product.astype(np.float32) * scales * images
+
+    return term
+
+
+def _real_sums(
+    data, filters, shape: np.ndarray, attributes: Attributes, term: Term
+) -> np.ndarray:
     """Every output in the order of the data that reach it: by row, column, and channel."""
     _, kernel_h, kernel_w, depth = filters.shape
     canvas = _Canvas(data.shape, filters.shape, shape, attributes, np.float32)
@@ -72,8 +96,7 @@ def _real_sums(data, filters, shape: np.ndarray, attributes: Attributes) -> np.n
         for column in reversed(range(kernel_w)):
             place = canvas.under(row, column)
             for channel in range(depth):
-                taps = filters.integers[:, row, column, channel]
-                place += data.integers[..., channel, None] * taps
+                place += term(data, filters, row, column, channel)
     return canvas.output()
 
 

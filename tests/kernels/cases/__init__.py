@@ -28,6 +28,7 @@ from .movement import GROUPS as MOVEMENT
 from .pooling import GROUPS as POOLING
 from .real import GROUPS as REAL
 from .recurrent import GROUPS as RECURRENT
+from .recurrent_real import GROUPS as RECURRENT_REAL
 from .reduction import GROUPS as REDUCTION
 from .resize import GROUPS as RESIZE
 from .vector import BEYOND_REFERENCE
@@ -49,6 +50,7 @@ GROUPS: tuple[Group, ...] = (
     *LOGIC,
     *REAL,
     *RECURRENT,
+    *RECURRENT_REAL,
     *DETECTION,
     *FURTHER,
     *LSTM_VARIANTS,
