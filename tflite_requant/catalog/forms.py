@@ -130,6 +130,8 @@ LSTM                 LSTM              x2 a*            -> x2 a*
 RNN                  RNN!              x2 w2 w2 b q2    -> x2
 UNIDIRECTIONAL_SEQUENCE_RNN SequenceRNN! x3 w2 w2 b q2  -> x3
 BIDIRECTIONAL_SEQUENCE_RNN BidirectionalSequenceRNN! x3 w2 w2 b q2 w2 w2 b q2 x3? w2? w2? -> x3 x*
+NON_MAX_SUPPRESSION_V4 NonMaxSuppressionV4 x2 x1 n x x -> n n
+NON_MAX_SUPPRESSION_V5 NonMaxSuppressionV5 x2 x1 n x x x -> n x n
 ADD_N                AddN              x+               -> x    same
 ATAN2                ATan2             x x              -> x    broadcast
 BITCAST              Bitcast           a                -> a

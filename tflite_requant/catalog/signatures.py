@@ -34,6 +34,8 @@ SIGNATURES = (
      "int32 uint8|int8|int4 -> float32"),
     ("SVDF", "int8 int8 int16 int32? int16 -> =", "float32 float32 float32 float32? = -> =",
      "float32 int8 int8 float32? = -> ="),
+    ("NON_MAX_SUPPRESSION_V4", "= = int32 = = -> int32 int32"),
+    ("NON_MAX_SUPPRESSION_V5", "= = int32 = = = -> int32 = int32"),
     ("RNN UNIDIRECTIONAL_SEQUENCE_RNN", "= int8 int8 = = -> =", "= = = = = -> ="),
     ("BIDIRECTIONAL_SEQUENCE_RNN",
      "= int8 int8 = = int8 int8 = = =? int8? int8? -> =+",

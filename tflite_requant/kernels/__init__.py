@@ -126,6 +126,8 @@ KERNELS: dict[str, Entry] = {
         "unidirectional_sequence_lstm", ("int8",), quantized=(0, 2, 18, 19)
     ),
     "LSTM": Entry("lstm", EIGHT_BIT),
+    "NON_MAX_SUPPRESSION_V4": Entry("non_max_suppression", REAL, function="hard"),
+    "NON_MAX_SUPPRESSION_V5": Entry("non_max_suppression", REAL, function="soft"),
     "RNN": Entry("rnn", REAL, function="step"),
     "UNIDIRECTIONAL_SEQUENCE_RNN": Entry("rnn", REAL, function="sequence"),
     "BIDIRECTIONAL_SEQUENCE_RNN": Entry("rnn", REAL, function="both_ways"),

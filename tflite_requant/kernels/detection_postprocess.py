@@ -14,6 +14,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.fixedpoint.transcendental import elementwise
+from tflite_requant.kernels._heap import sink
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray, Stage
 
 BLOCK = 8  # scores that the runtime dequantizes at a time, in another formula than the rest
@@ -140,30 +141,19 @@ def _fast(boxes: np.ndarray, scores: np.ndarray, attributes: Mapping):
 def _leading(values: list[float], count: int) -> list[int]:
     """Indices of the `count` greatest, greatest first, equals in the order a heap gives them.
 
-    The heap holds the best so far with the least on top; a better one takes the top's place and
-    sinks to the bottom before it rises.
+    The heap holds the best so far with the least on top.
     """
     heap = list(range(count))
 
-    def place(hole: int, length: int, index: int) -> None:
-        top = hole
-        while 2 * hole + 2 < length:
-            child = 2 * hole + 2
-            if values[heap[child]] > values[heap[child - 1]]:
-                child -= 1
-            heap[hole], hole = heap[child], child
-        if 2 * hole + 1 < length:
-            heap[hole], hole = heap[2 * hole + 1], 2 * hole + 1
-        while hole > top and values[heap[(hole - 1) // 2]] > values[index]:
-            heap[hole], hole = heap[(hole - 1) // 2], (hole - 1) // 2
-        heap[hole] = index
+    def better(first: int, second: int) -> bool:
+        return values[first] > values[second]
 
     for parent in reversed(range(count // 2)):
-        place(parent, count, heap[parent])
+        sink(heap, parent, count, heap[parent], better)
     for index in range(count, len(values)):
-        if values[index] > values[heap[0]]:
-            place(0, count, index)
+        if better(index, heap[0]):
+            sink(heap, 0, count, index, better)
     for last in reversed(range(1, count)):
         index, heap[last] = heap[last], heap[0]
-        place(0, last, index)
+        sink(heap, 0, last, index, better)
     return heap

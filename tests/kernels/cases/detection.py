@@ -92,8 +92,28 @@ def _sizes(room: int):
     return (1, room, 4), (1, room), (1, room), (1,)
 
 
+def suppression(opcode: str, rng, dtype: str) -> Case:
+    """Boxes with an area, scores all different; how many at most is constant."""
+    boxes = int(rng.integers(1, 20))
+    room = int(rng.integers(0, boxes + 2))
+    soft = opcode.endswith("V5")
+    ends = [rng.random() * 0.9 + 0.05, float(rng.choice([0.0, 0.3, -1.0]))]
+    ends += [float(rng.choice([0.0, 0.5]))] if soft else []
+    inputs = [TensorSpec(dtype, (boxes, 4)), TensorSpec(dtype, (boxes,)),
+              TensorSpec("int32", data=np.array(room, np.int32)),
+              *(TensorSpec(dtype, data=np.array(end, np.float32)) for end in ends)]  # fmt: skip
+    outputs = [TensorSpec("int32", (room,)), TensorSpec("int32", ())]
+    outputs[1:1] = [TensorSpec(dtype, (room,))] if soft else []
+    model = one_operator_model(opcode, inputs, outputs)
+    corners = rng.random((boxes, 4)).astype(np.float32)
+    scores = (rng.permutation(boxes).astype(np.float32) + 1) / 20
+    return Case(model, [[corners, scores]], f"{opcode} of {boxes} boxes, {room} at most, {ends}")
+
+
 NAME = "TFLite_Detection_PostProcess"
 GROUPS = (
     Group(NAME, ("uint8", "float32"), detection, 16),
     Group(f"{NAME}_SEVERAL", ("uint8", "float32"), partial(detection, several=True), 8),
-)
+    *(Group(op, ("float32",), partial(suppression, op), 10)
+      for op in ("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5")),
+)  # fmt: skip
