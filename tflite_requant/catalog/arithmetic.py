@@ -147,9 +147,10 @@ LITERT_OPTIMIZED = (
     Arithmetic("", "QUANTIZE", wide="double", own=BLOCKS_OF_8, per_tensor=(
         ("uint8", UP_16_ELEMENTS), ("int8", UP_16_ELEMENTS))),
     Arithmetic("", "DEQUANTIZE", own=BLOCKS_OF_8),
+    Arithmetic("", "LEAKY_RELU", default=SINGLE_THROUGHOUT, own=(("int16", "sign-first"),)),
     *(r for r in LITERT_REFERENCE if r.operator in (
-        "BATCH_MATMUL", "REDUCE_PROD", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
-        "PRELU", "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")),
+        "BATCH_MATMUL", "REDUCE_PROD", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "PRELU",
+        "ABS", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")),
 )  # fmt: skip
 
 # Nodes that XNNPACK takes on x86; all others run as in PROFILES["litert-optimized"].

@@ -103,9 +103,10 @@ def rescale_in_blocks(size: int, flat: bool) -> Callable[..., np.ndarray]:
         values, multiplier, shift = np.asarray(values), np.asarray(multiplier), np.asarray(shift)
         shape = values.shape
         if flat:
-            values, multiplier, shift = (
+            values = values.reshape(-1)
+            multiplier, shift = (
                 v if v.ndim == 0 else np.broadcast_to(v, shape).reshape(-1)
-                for v in (values, multiplier, shift)
+                for v in (multiplier, shift)
             )
         count = values.shape[-1]
         out = np.empty(values.shape, np.int64)

@@ -1,4 +1,7 @@
-"""LEAKY_RELU: rescaled by s / s_out, below zero by s * alpha / s_out."""
+"""LEAKY_RELU: rescaled by s / s_out, below zero by s * |alpha| / s_out, with the sign of alpha.
+
+The sign is applied after the rescaling, which tells where it rounds ties up; "sign-first" before.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
         yield "output", np.where(data.integers > 0, data.integers, data.integers * alpha)
         return
     law, out_scale = arithmetic.rescaling(output.dtype), output.qparams.scale
-    if arithmetic.law(output.dtype) == "ratios-of-256":
+    own, sign = arithmetic.law(output.dtype), -1 if alpha < 0 else 1
+    if own == "ratios-of-256":
         ratio = np.float32(data.scale) / np.float32(out_scale)
         centred = centred32(data)
         yield "output", by_ratio(centred, np.where(centred > 0, ratio, ratio * alpha), output)
@@ -31,8 +35,9 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     def convert(values: np.ndarray) -> np.ndarray:
         centred = values.astype(np.int64) - zero_point(data)
         above = rescale_by_scales(centred, data.scale, 1.0, out_scale, law)
-        below = rescale_by_scales(centred, data.scale, abs(alpha), out_scale, law)
-        rescaled = np.where(centred >= 0, above, -below if alpha < 0 else below)
+        first, then = (sign, 1) if own == "sign-first" else (1, sign)
+        below = rescale_by_scales(first * centred, data.scale, abs(alpha), out_scale, law)
+        rescaled = np.where(centred >= 0, above, then * below)
         return saturate(rescaled + output.qparams.zero_point, output.numpy)
 
     small = data.dtype.itemsize == 1

@@ -201,6 +201,20 @@ def zero_of_transposed(rng, dtype: str) -> Case:
                  TensorSpec(dtype, output, 0.1, 7), [[fed]], options)  # fmt: skip
 
 
+def negative_slope(rng, dtype: str) -> Case:
+    """LEAKY_RELU below zero at ties, which the sign of alpha turns round."""
+    size = (int(rng.integers(1, 60)),)
+    options = {"alpha": float(rng.choice([-0.5, -1.5, 0.5]))}
+    spec, output = TensorSpec(dtype, size, 2.0**-11), TensorSpec(dtype, size, 2.0**-10)
+    return _case("LEAKY_RELU", [spec], output, [[values(rng, dtype, size)]], options)
+
+
+def sole(rng, dtype: str) -> Case:
+    """QUANTIZE of a number without axes."""
+    spec, output = TensorSpec(dtype, (), 0.05, 3), TensorSpec("int8", (), 0.03, -4)
+    return _case("QUANTIZE", [spec], output, [[values(rng, dtype, ())]])
+
+
 def loud_lstm(rng, dtype: str) -> Case:
     """Recurrent sums that leave 16 bits before they meet the data's; a projection to fewer outputs
     than cells beside peepholes, whose rows LiteRT takes one by one or together."""
@@ -258,6 +272,8 @@ GROUPS = (
     Group("FULLY_CONNECTED_EDGES", ("int8", "int16"), ignored_zero_points, 5),
     Group("FULLY_CONNECTED_ZERO_EDGES", ("int8",), dead_channel, 3),
     Group("DEPTHWISE_CONV_2D_EDGES", ("int8", "uint8"), untrue_multiplier, 3),
+    Group("LEAKY_RELU_EDGES", ("int8", "uint8", "int16"), negative_slope, 4),
+    Group("QUANTIZE_EDGES", ("int8", "uint8"), sole, 2),
     Group("UNIDIRECTIONAL_SEQUENCE_LSTM_EDGES", ("int8",), loud_lstm, 8),
     Group("TRANSPOSE_CONV_EDGES", ("int8",), zero_of_transposed, 6),
 )  # fmt: skip
