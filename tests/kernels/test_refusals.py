@@ -58,6 +58,20 @@ UNDEFINED = {
         "STRIDED_SLICE", [spec("int8", ROW), *SLICED], spec("int8", (9,)), {"offset": True},
         "LiteRT reads beyond it",
     ),
+    "shrunk-backwards": (
+        "STRIDED_SLICE", [spec("int8", ROW), numbers(2), numbers(1), numbers(-1)],
+        spec("int8", ()), {"shrink_axis_mask": 1}, "LiteRT writes nothing",
+    ),
+    "extremum-nan": (
+        "ARG_MAX", [TensorSpec("float32", data=np.float32([np.nan, 1])), numbers(0)],
+        TensorSpec("int32", ()), {"output_type": "INT32"}, "NaN: where LiteRT finds",
+    ),
+    "hybrid-infinite": (
+        "FULLY_CONNECTED",
+        [TensorSpec("float32", data=np.float32([[np.inf, 1]])),
+         TensorSpec("int8", scale=0.5, data=np.int8([[1, 2]]))],
+        TensorSpec("float32", (1, 1)), {}, "have no grid",
+    ),
 }  # fmt: skip
 # Where the process ends every time; elsewhere what happens depends on memory.
 ENDS = ("add-scale", "add-shifts", "compare", "softmax-sum", "softmax-beta", "squares")
