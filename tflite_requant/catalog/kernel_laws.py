@@ -49,9 +49,9 @@ LAWS = (
     ),
     Law(
         "weight-zero-point",
-        "The zero point of int8 weights is 0. CONV_2D refuses another one, DEPTHWISE_CONV_2D "
-        "silently ignores it, FULLY_CONNECTED with one scale honours it; uint8 weights may have "
-        "any.",
+        "The zero point of int8 weights is 0. CONV_2D refuses another one, DEPTHWISE_CONV_2D, "
+        "TRANSPOSE_CONV and FULLY_CONNECTED with several scales silently ignore it, "
+        "FULLY_CONNECTED with one scale honours it; uint8 weights may have any.",
         "TFLite 8-bit quantization specification; measured",
     ),
     Law(

@@ -191,9 +191,10 @@ def same_steps(first: float, second: float, output: TensorType) -> bool:
 
 
 def _taps(op: Operator, weights: QArray, dtype: str) -> np.ndarray:
-    """Weights as the kernel of an output type multiplies them: DEPTHWISE_CONV_2D subtracts their
-    zero point in uint8 only."""
-    if op.opcode == "DEPTHWISE_CONV_2D" and dtype != "uint8":
+    """Weights as the kernel of an output type multiplies them: DEPTHWISE_CONV_2D and TRANSPOSE_CONV
+    subtract their zero point in uint8 only, FULLY_CONNECTED where there is one scale."""
+    signed = op.opcode in ("DEPTHWISE_CONV_2D", "TRANSPOSE_CONV") and dtype != "uint8"
+    if signed or (op.opcode == "FULLY_CONNECTED" and weights.qparams.per_axis):
         return weights.integers.astype(np.int64)
     return weights.centred()
 
