@@ -215,6 +215,15 @@ def sole(rng, dtype: str) -> Case:
     return _case("QUANTIZE", [spec], output, [[values(rng, dtype, ())]])
 
 
+def widened_softmax(rng, dtype: str) -> Case:
+    """8 bits to int16 on any grid."""
+    shape_, zero = shape(rng, 2, 1, 20), int(rng.choice([0, -32768, 77]))
+    data = TensorSpec(dtype, shape_, scale(rng, 0.1), zero_point(rng, dtype))
+    output = TensorSpec("int16", shape_, 1 / 65536 if zero < 0 else 1 / 32768, zero)
+    fed = [[values(rng, dtype, shape_)]]
+    return _case("SOFTMAX", [data], output, fed, {"beta": 1.0})
+
+
 def loud_lstm(rng, dtype: str) -> Case:
     """Recurrent sums that leave 16 bits before they meet the data's; a projection to fewer outputs
     than cells beside peepholes, whose rows LiteRT takes one by one or together."""
@@ -272,6 +281,7 @@ GROUPS = (
     Group("FULLY_CONNECTED_EDGES", ("int8", "int16"), ignored_zero_points, 5),
     Group("FULLY_CONNECTED_ZERO_EDGES", ("int8",), dead_channel, 3),
     Group("DEPTHWISE_CONV_2D_EDGES", ("int8", "uint8"), untrue_multiplier, 3),
+    Group("SOFTMAX_EDGES", ("int8", "uint8"), widened_softmax, 6),
     Group("LEAKY_RELU_EDGES", ("int8", "uint8", "int16"), negative_slope, 4),
     Group("QUANTIZE_EDGES", ("int8", "uint8"), sole, 2),
     Group("UNIDIRECTIONAL_SEQUENCE_LSTM_EDGES", ("int8",), loud_lstm, 8),
