@@ -1,18 +1,23 @@
 """Work in parts is the same work, wherever it runs and whoever dies on the way."""
 
+import hashlib
 import os
+import pickle
 import signal
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import tempfile
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
-from tflite_requant import statistics
+from tflite_requant import errors, statistics
 from tflite_requant.accuracy import measure
 from tflite_requant.compare import compare
 from tflite_requant.files import load
+from tflite_requant.golden import write_golden_vectors
+from tflite_requant.golden.folder import files_below
 from tflite_requant.requantize import requantize
 from tflite_requant.samples import array_samples, load_arrays
 from tflite_requant.spread import AHEAD, WorkerLost, kept_by_thread, parts, spread
@@ -76,14 +81,40 @@ def alone(demo):
 
 
 def everything(demo, executor):
-    """(bytes of a calibrated result, table of accuracies, comparison)."""
-    source, calibration, test, labels = demo
+    """(bytes of a calibrated result, table of accuracies, comparison, hash of golden vectors)."""
+    return tuple(work(demo, executor) for work in WORKS.values())
+
+
+def calibrated(demo, executor) -> bytes:
+    source, calibration, _, _ = demo
     known = statistics.measure(source, calibration, executor=executor)
-    result = requantize(source, "symmetric-per-tensor", known).model
-    table = measure(
+    return requantize(source, "symmetric-per-tensor", known).model.to_bytes()
+
+
+def table(demo, executor):
+    source, _, test, labels = demo
+    result = requantize(source, "symmetric-per-tensor").model
+    return measure(
         source, {"result": result}, test, labels, through="interpreter", executor=executor
-    )  # fmt: skip
-    return result.to_bytes(), table, compare(source, result, test, executor=executor)
+    )
+
+
+def compared(demo, executor):
+    source, _, test, _ = demo
+    return compare(source, requantize(source, "symmetric").model, test, executor=executor)
+
+
+def golden(demo, executor) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "set")
+        write_golden_vectors(demo[0], folder=target, directed=3, executor=executor)
+        whole = hashlib.sha256()
+        for path in files_below(target):
+            whole.update(path.encode() + (target / path).read_bytes())
+    return whole.hexdigest()
+
+
+WORKS = {"calibration": calibrated, "accuracy": table, "comparison": compared, "golden": golden}
 
 
 def test_processes(demo, alone):
@@ -101,7 +132,23 @@ def test_any_part(demo, alone, size, monkeypatch):
         assert everything(demo, executor) == alone
 
 
-def test_a_dask_cluster_that_loses_a_worker(demo, alone):
+class Losing(Executor):
+    """A cluster of which a worker dies as the second part of the work is handed out."""
+
+    def __init__(self, client) -> None:
+        self.client, self.inner, self.count = client, client.get_executor(), 0
+
+    def submit(self, work, /, *arguments, **named):
+        future = self.inner.submit(work, *arguments, **named)
+        self.count += 1
+        if self.count == 2:
+            self.lost = min(self.client.run(os.getpid).values())
+            os.kill(self.lost, signal.SIGKILL)
+        return future
+
+
+@pytest.fixture(scope="module")
+def cluster():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
@@ -109,19 +156,35 @@ def test_a_dask_cluster_that_loses_a_worker(demo, alone):
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        assert everything(demo, client.get_executor()) == alone
-        workers = list(client.run(os.getpid).values())
-        with client.get_executor() as executor:
-            answers = spread(executor, slowly, range(40))
-            assert next(answers) == 0
-            os.kill(workers[0], signal.SIGKILL)
-            assert list(answers) == list(range(1, 40))
-        assert workers[0] not in client.run(os.getpid).values()
+        yield client
 
 
-def slowly(task: int) -> int:
-    time.sleep(0.05)
-    return task
+def test_a_dask_cluster(demo, alone, cluster):
+    assert everything(demo, cluster.get_executor()) == alone
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_a_dask_cluster_that_loses_a_worker(demo, alone, cluster, monkeypatch, name):
+    for module in ("statistics.calibrated", "accuracy.table", "compare.models"):
+        monkeypatch.setattr(sys.modules[f"tflite_requant.{module}"], "PART", 2)
+    executor = Losing(cluster)
+    assert WORKS[name](demo, executor) == alone[list(WORKS).index(name)]
+    assert executor.count > 5
+    assert executor.lost not in cluster.run(os.getpid).values()
+
+
+def every_error(kind=errors.RequantError):
+    return [kind, *(e for each in kind.__subclasses__() for e in every_error(each))]
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_errors_come_back_from_workers(kind):
+    findings = (errors.Finding("error", "op 1 ADD", "law", "found", "need", "hint"),)
+    has_findings = issubclass(kind, (errors.FormatError, errors.RefusedError))
+    raised = kind("what", findings) if has_findings else kind("what")
+    back = pickle.loads(pickle.dumps(raised))
+    assert (type(back), str(back)) == (kind, str(raised))
+    assert getattr(back, "findings", None) == getattr(raised, "findings", None)
 
 
 def test_each_thread_keeps_its_own():

@@ -93,6 +93,10 @@ class RefusedError(RequantError):
         self.findings = tuple(findings)
         super().__init__("\n".join([summary, *(f"  {f.line()}" for f in self.findings)]))
 
+    def __reduce__(self):
+        """So that one that a worker raised can be raised here."""
+        return type(self), (self.summary, self.findings)
+
 
 class UnsupportedOperatorError(RefusedError):
     """The interpreter has no kernel for operators that the asked outputs need."""

@@ -1,6 +1,11 @@
 """`--jobs` and `--dask`: the same file whoever ran the samples, and what cannot be asked."""
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +24,62 @@ def test_same_file(demo_model, folder, flags):
     assert Path("alone.tflite").read_bytes() == Path("shared.tflite").read_bytes()
 
 
+def manifest(folder: str) -> bytes:
+    """It holds the hashes of all other files."""
+    return Path(folder, "manifest.json").read_bytes()
+
+
+def test_same_golden_vectors(demo_model, folder):
+    words = ["golden", str(demo_model), "--layers", "0-3", "--directed", "2", "-q"]
+    assert main([*words, "-o", "alone"]) == 0
+    assert main([*words, "-o", "shared", "--jobs", "2"]) == 0
+    assert manifest("alone") == manifest("shared")
+    assert main(["golden", "--verify", "shared", "--jobs", "2", "-q"]) == 0
+
+
+def running(group: int) -> list[str]:
+    """Processes of a group that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:  # it ended in the meantime
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "number, code, left",
+    [("SIGINT", 130, []), ("SIGTERM", 143, []), ("SIGKILL", -9, None)],
+    ids=["interrupt", "terminate", "kill"],
+)
+def test_an_interrupt_ends_all_processes_and_is_told_once(demo_model, folder, number, code, left):
+    """In the middle of the work. A terminal interrupts the whole group, SIGTERM has one address."""
+    words = ["golden", str(demo_model), "-o", "set", "--random", "100", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tflite_requant", *words], start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".set.*.tmp/*/*.npz")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    send = os.killpg if number == "SIGINT" else os.kill
+    send(process.pid, getattr(signal, number))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    if left is not None:  # of a process that is killed, a temporary folder stays
+        assert err == "tflite-requant: interrupted\n"
+        assert os.listdir() == left
+    while running(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_cluster_by_its_address(demo_model, folder):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
@@ -26,7 +87,13 @@ def test_a_cluster_by_its_address(demo_model, folder):
     ) as cluster:
         words = [str(demo_model), "--calibration", "synthetic:16", "-q"]
         assert main([*words, "-o", "alone.tflite"]) == 0
-        assert main([*words, "-o", "shared.tflite", "--dask", cluster.scheduler_address]) == 0
+        dask = ["--dask", cluster.scheduler_address]
+        assert main([*words, "-o", "shared.tflite", *dask]) == 0
+        words = ["golden", str(demo_model), "--layers", "0-3", "--directed", "2", "-q"]
+        assert main([*words, "-o", "shared", *dask]) == 0
+        assert main(["golden", "--verify", "shared", "-q", *dask]) == 0
+    assert main([*words, "-o", "alone"]) == 0
+    assert manifest("alone") == manifest("shared")
     assert Path("alone.tflite").read_bytes() == Path("shared.tflite").read_bytes()
 
 

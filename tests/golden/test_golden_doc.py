@@ -16,8 +16,9 @@ NEEDS = ("iverilog", "vvp")
 
 
 def blocks() -> list[tuple[str, str]]:
-    """(language, content) of the fenced blocks that are commands or what they print."""
-    found = re.findall(r"^```(console|text)\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+    """(language, content) of the fenced blocks that are run, or printed by the one before."""
+    pattern = r"^```(console|text|python)\n(.*?)^```$"
+    found = re.findall(pattern, PAGE.read_text("utf-8"), re.M | re.S)
     assert len(found) > 5
     return found
 
@@ -44,6 +45,9 @@ def test_commands_and_what_they_print(demo_model, folder):
         if language == "text":
             assert printed == block
             continue
+        if language == "python":
+            (folder / "block.py").write_text(block)
+            block = f"{sys.executable} block.py"
         for line in lines_of(block):
             done = subprocess.run(
                 line, shell=True, cwd=folder, env=environment, capture_output=True, text=True,

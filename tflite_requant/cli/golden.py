@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tflite_requant.cli.terminal import warn
+from tflite_requant.cli import workers
+from tflite_requant.cli.terminal import shows_progress, warn
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, plural, shorten, table, wrap
@@ -76,6 +77,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--hex-order", metavar="little|big", default="little",
         help="the first element is in the lowest or the highest bits; default little",
     )  # fmt: skip
+    workers.add_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -103,13 +105,14 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     if args.inputs is not None:
         inputs = load_samples(args.inputs, model, seed=args.seed)
         warn(inputs.notes, args.quiet)
-    found = write_golden_vectors(
-        model, inputs, args.output,
-        formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
-        hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
-        random=args.random, seed=args.seed, arithmetic=args.arithmetic,
-        force=args.force_arithmetic,
-    )  # fmt: skip
+    with workers.executor_of(args) as executor:
+        found = write_golden_vectors(
+            model, inputs, args.output,
+            formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
+            hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
+            random=args.random, seed=args.seed, arithmetic=args.arithmetic,
+            force=args.force_arithmetic, progress=shows_progress(args), executor=executor,
+        )  # fmt: skip
     if args.json:
         return 0, document("golden", written=args.output, manifest=plain(found.manifest))
     return 0, "" if args.quiet else "\n".join(_text(args, found))
@@ -151,7 +154,10 @@ def _text(args: argparse.Namespace, found) -> list[str]:
 def _verify(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.golden import verify_golden_vectors
 
-    found = verify_golden_vectors(Path(args.verify))
+    with workers.executor_of(args) as executor:
+        found = verify_golden_vectors(
+            Path(args.verify), progress=shows_progress(args), executor=executor
+        )
     code = 0 if found.passed else 1
     if args.json:
         problems = [{"path": path, "problem": what} for path, what in found.problems]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ EXTRA = "pip install 'tflite-requant[dask]'"
 def add_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N",
-        help="processes that run samples; the result is the same with any number; default 1",
+        help="processes that share the work; the result is the same with any number; default 1",
     )  # fmt: skip
     parser.add_argument(
         "--dask", metavar="ADDRESS",
-        help="a Dask cluster that runs samples, such as tcp://host:8786; its workers need "
+        help="a Dask cluster that shares the work, such as tcp://host:8786; its workers need "
         "tflite_requant",
     )  # fmt: skip
 
@@ -36,12 +35,9 @@ def executor_of(args: argparse.Namespace) -> Iterator[Executor | None]:
         with _cluster(args.dask) as executor:
             yield executor
     elif args.jobs > 1:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+        from tflite_requant.cli.processes import processes
 
-        # One BLAS thread a worker, or they wait for each other.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as executor:
+        with processes(args.jobs) as executor:
             yield executor
     else:
         yield None

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tflite_requant.golden.unit import Unit
 from tflite_requant.interpreter import Interpreter
 
-Add = Callable[[Unit, int, Mapping[int, np.ndarray]], None]
 
+def chained_stimuli(
+    interpreter: Interpreter, units: Sequence[Unit], samples: Sequence[Sequence[np.ndarray]]
+) -> Iterator[tuple[Unit, int, Mapping[int, np.ndarray]]]:
+    """(unit, number of the sample, its stimuli), sample by sample, in the order of execution.
 
-class Recorder:
-    """Hands the stimuli of the chosen operators to `add(unit, sample, stimuli)`."""
-
-    def __init__(self, units: Iterable[Unit], add: Add) -> None:
-        self._units = {u.op.index: u for u in units}
-        self._add = add
-        self.sample = 0
-
-    def __call__(self, subgraph, op, inputs, outputs) -> None:
-        unit = self._units.get(op.index) if subgraph.index == 0 else None
-        if unit is not None:
-            self._add(unit, self.sample, {p: np.array(inputs[p].integers) for p in unit.fed})
-
-
-def run_chain(
-    interpreter: Interpreter, samples: Sequence[Sequence[np.ndarray]], recorder: Recorder
-) -> None:
-    """Run every sample; operators that the graph outputs do not need run as well."""
-    computed = [t for op in interpreter.model.main.operators for t in op.outputs if t >= 0]
-    asked = sorted({*interpreter.model.main.outputs, *_chosen(computed, recorder)})
+    Operators that the graph outputs do not need run as well, if they are among the units.
+    """
+    known = {u.op.index: u for u in units}
+    wanted = {t for u in units for t in u.op.outputs if t >= 0}
+    asked = sorted({*interpreter.model.main.outputs, *wanted})
     for number, sample in enumerate(samples):
-        recorder.sample = number
-        interpreter.run(list(sample), keep=asked, on_operator=recorder)
+        seen: list[tuple[Unit, int, Mapping[int, np.ndarray]]] = []
 
+        def note(subgraph, op, inputs, outputs, number=number, seen=seen) -> None:
+            unit = known.get(op.index) if subgraph.index == 0 else None
+            if unit is not None:
+                fed = {p: np.array(inputs[p].integers) for p in unit.fed}
+                seen.append((unit, number, fed))
 
-def _chosen(computed: list[int], recorder: Recorder) -> list[int]:
-    wanted = {t for u in recorder._units.values() for t in u.op.outputs}
-    return [t for t in computed if t in wanted]
+        interpreter.run(list(sample), keep=asked, on_operator=note)
+        yield from seen

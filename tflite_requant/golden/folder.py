@@ -33,8 +33,12 @@ class Sink:
 
     def add(self, path: str, data: bytes) -> None:
         """Take one file."""
-        self.take(path, data)
-        self.records.append(FileRecord(path, len(data), hashlib.sha256(data).hexdigest()))
+        self.put(FileRecord(path, len(data), hashlib.sha256(data).hexdigest()), data)
+
+    def put(self, record: FileRecord, data: bytes) -> None:
+        """Take a file of which a record was made already."""
+        self.take(record.path, data)
+        self.records.append(record)
 
     def take(self, path: str, data: bytes) -> None:
         raise NotImplementedError
@@ -51,6 +55,21 @@ class FolderSink(Sink):
         place = self._folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
+
+
+class KeepingSink(Sink):
+    """Keeps files, for who puts them into another sink."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data: list[bytes] = []
+
+    def take(self, path: str, data: bytes) -> None:
+        self._data.append(data)
+
+    def taken(self) -> list[tuple[FileRecord, bytes]]:
+        """Every file in the order of coming."""
+        return list(zip(self.records, self._data, strict=True))
 
 
 class ComparingSink(Sink):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tflite_requant.golden.folder import MANIFEST, ComparingSink, files_below
 from tflite_requant.golden.request import Request
 from tflite_requant.golden.write import FORMAT, MODEL, manifest_bytes, write_set
 from tflite_requant.samples.load import load_arrays
+from tflite_requant.spread import WorkerLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify_golden_vectors(folder: str | Path) -> Verification:
+def verify_golden_vectors(
+    folder: str | Path, *, progress: bool = False, executor: Executor | None = None
+) -> Verification:
     """Compute a set again from its model, inputs and request, and compare every byte.
+
+    executor: does the computing in parts; the verdict is the same with any.
 
     A file that was changed, is missing, or was added is a problem. Where the model, the inputs or
     the manifest are damaged beyond computing, files are compared with the manifest's hashes.
@@ -66,7 +72,9 @@ def verify_golden_vectors(folder: str | Path) -> Verification:
     try:
         request = Request.of(manifest["request"])
         model = read(files.read_bytes(folder / MODEL))
-        write_set(model, request, _samples(folder, request), sink)
+        write_set(model, request, _samples(folder, request), sink, executor, progress)
+    except WorkerLost:
+        raise
     except (RequantError, KeyError, TypeError) as error:
         what = " ".join(str(error).split()) or type(error).__name__
         found = {MANIFEST: f"its request cannot be computed: {what}"}

@@ -1,11 +1,15 @@
-"""Writes a set of golden vectors, operator by operator, with one case in memory at a time."""
+"""Writes a set of golden vectors, operator by operator, with a few cases in memory at a time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,18 +17,15 @@ from typing import Any
 import numpy as np
 
 from tflite_requant import files
-from tflite_requant.errors import Finding, RefusedError, RequantError, UsageError
-from tflite_requant.golden import csource
-from tflite_requant.golden.case import Case
-from tflite_requant.golden.chain import Recorder, run_chain
+from tflite_requant.errors import Finding, RefusedError, UsageError
 from tflite_requant.golden.coverage import LETTERS
-from tflite_requant.golden.describe import constants_for_c, constants_of, macros_of, operator_value
 from tflite_requant.golden.flags import FLAGS
 from tflite_requant.golden.folder import MANIFEST, FolderSink, Sink, whole_folder
-from tflite_requant.golden.formats import Array, Group, npy_bytes, write_group
-from tflite_requant.golden.plan import Plan
+from tflite_requant.golden.formats import npy_bytes
+from tflite_requant.golden.operator_files import OperatorFiles
 from tflite_requant.golden.request import Request
 from tflite_requant.golden.select import chosen_operators, profiles
+from tflite_requant.golden.shares import Job, Share, chained_shares, isolated_shares
 from tflite_requant.golden.unit import Unit, stands_alone, unit_of
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model
@@ -57,6 +58,8 @@ def write_golden_vectors(
     *,
     formats: Iterable[str] = ("npz",),
     layers: Iterable[str | int] = (),
+    progress: bool = False,
+    executor: Executor | None = None,
     **options,
 ) -> GoldenSet:
     """Write golden vectors of a model's operators into a folder, which appears whole or not at all.
@@ -66,11 +69,12 @@ def write_golden_vectors(
              inputs, as `compare` takes them ("random:4", a path, an array with the samples on axis
              0, a dict of those, an iterable): each operator by what reaches it (mode "chained").
     layers:  operators by index, type, or regular expression of their output's name; all if empty.
+    executor: does the searching and writing in parts; the bytes are the same with any.
     options: further fields of `golden.Request`.
 
     An existing set in `folder` is replaced. The same model, inputs and options give the same bytes.
     Raises UsageError for what cannot be asked, UnsupportedOperatorError and RequantError where an
-    operator has no kernel or refuses its operands.
+    operator has no kernel or refuses its operands, WorkerLost where a worker died.
     """
     mode = "isolated" if inputs is None else "chained"
     request = Request(
@@ -84,7 +88,7 @@ def write_golden_vectors(
         raise UsageError("chained vectors need inputs of the model")
     samples = None if inputs is None else sample_columns(loaded, inputs)
     with whole_folder(Path(folder)) as temporary:
-        return write_set(loaded, request, samples, FolderSink(temporary))
+        return write_set(loaded, request, samples, FolderSink(temporary), executor, progress)
 
 
 def sample_columns(model: Model, inputs) -> list[list[np.ndarray]]:
@@ -100,7 +104,12 @@ def sample_columns(model: Model, inputs) -> list[list[np.ndarray]]:
 
 
 def write_set(
-    model: Model, request: Request, samples: list[list[np.ndarray]] | None, sink: Sink
+    model: Model,
+    request: Request,
+    samples: list[list[np.ndarray]] | None,
+    sink: Sink,
+    executor: Executor | None = None,
+    progress: bool = False,
 ) -> GoldenSet:
     """Everything of a set, into a sink; the manifest comes last."""
     profile, of_model = profiles(model, request)
@@ -113,10 +122,14 @@ def write_set(
     sink.add(MODEL, data)
     for position, arrays in enumerate(zip(*(samples or ()), strict=True)):
         sink.add(f"inputs/{position}.npy", npy_bytes(np.stack(arrays)))
+    job, writers = Job(data, profile, request), [OperatorFiles(u, request) for u in units]
     if request.mode == "chained":
-        operators = _chained(interpreter, units, request, samples or [], sink)
+        together = _chained
+        shares = chained_shares(job, interpreter, writers, samples or [], executor)
     else:
-        operators = [_isolated(unit, request, sink) for unit in units]
+        together, shares = _isolated, isolated_shares(job, writers, executor)
+    with _bar(len(units) * len(samples or [()]), progress) as bar:
+        operators = together(shares, writers, sink, bar)
     used = {flag for o in operators for case in o["cases"] for flag in case["flags"]}
     manifest = {
         "format": FORMAT,
@@ -170,114 +183,62 @@ def _units(model, chosen, profile, unsupported) -> tuple[list[Unit], list[Findin
     return units, left_out
 
 
-def _isolated(unit: Unit, request: Request, sink: Sink) -> dict[str, Any]:
-    writer, plan = OperatorWriter(unit, request, sink), Plan(unit, request)
-    for case in plan.cases():
-        try:
-            stages = unit.stages(case.stimuli)
-        except RequantError as error:
-            writer.refuse(case, error)
-            continue
-        writer.add(case, stages)
-        plan.learn(case, stages)
-    return writer.value(plan.coverage())
+def _isolated(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, bar) -> list:
+    """Every operator's part of the manifest; its files lie together."""
+    told = []
+    for writer, (_, found) in zip(writers, groupby(shares, lambda s: s.operator), strict=True):
+        operator = _Operator(writer, sink)
+        for share in found:
+            operator.take(share)
+        told.append(operator.value())
+        bar()
+    return told
 
 
-def _chained(interpreter, units, request: Request, samples, sink: Sink) -> list[dict[str, Any]]:
-    writers = {u.op.index: OperatorWriter(u, request, sink) for u in units}
-
-    def add(unit: Unit, number: int, stimuli: Mapping[int, np.ndarray]) -> None:
-        comment = f"what sample {number} of the model's inputs becomes"
-        case = Case(f"sample_{number}", comment, ("Given",), stimuli)
-        writers[unit.op.index].add(case, unit.stages(stimuli))
-
-    run_chain(interpreter, samples, Recorder(units, add))
-    return [w.value() for w in writers.values()]
+def _chained(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, bar) -> list:
+    """Every operator's part of the manifest; files come sample by sample."""
+    operators = {w.unit.op.index: _Operator(w, sink) for w in writers}
+    for share in shares:
+        operators[share.operator].take(share)
+        bar()
+    return [operator.value() for operator in operators.values()]
 
 
-class OperatorWriter:
-    """Writes the constants and cases of one operator."""
+class _Operator:
+    """An operator's part of the manifest, as its files come in."""
 
-    def __init__(self, unit: Unit, request: Request, sink: Sink) -> None:
-        self._unit, self._request, self._sink = unit, request, sink
-        op = unit.op
-        word = "".join(c if c.isalnum() else "_" for c in op.name.lower())
-        self._folder = f"{op.index:03d}_{word}"
-        self._symbol = f"op{op.index:03d}"
+    def __init__(self, writer: OperatorFiles, sink: Sink) -> None:
+        self._writer, self._sink = writer, sink
+        self._constants = writer.constants(sink)
         self._cases: list[dict[str, Any]] = []
         self._refused: list[dict[str, str]] = []
-        self._head = operator_value(unit)
-        self._constants = self._write_constants()
+        self._coverage: dict[str, Any] | None = None
 
-    def _write_constants(self) -> list[dict[str, Any]]:
-        arrays = tuple(
-            Array(name, "constant", values, self._fill(name))
-            for name, values in constants_of(self._unit).items()
-        )
-        comment = f"{self._head['name']}: constants; {self._head['arithmetic']}"
-        file = f"{self._symbol}_constants"
-        group = Group(self._folder, "constants", file, self._symbol, comment, arrays)
-        macros = macros_of(self._unit, f"{self._symbol.upper()}_")
-        extra = constants_for_c(self._unit).items()
-        for_c = tuple(Array(name, "constant", values) for name, values in extra)
-        return write_group(group, self._request, self._sink, macros, for_c)
+    def take(self, share: Share) -> None:
+        for record, data in share.written:
+            self._sink.put(record, data)
+        self._cases += share.cases
+        self._refused, self._coverage = share.refused, share.coverage
 
-    def _fill(self, name: str) -> int:
-        return int(self._head["zero_points"].get(name, 0))
-
-    def refuse(self, case: Case, error: RequantError) -> None:
-        """Note that the arithmetic has no result for a case: runtimes abort on it."""
-        self._refused.append({"name": case.name, "reason": str(error)})
-
-    def add(self, case: Case, stages: Mapping[str, np.ndarray]) -> None:
-        """Write one case and its stages."""
-        arrays = [
-            Array(self._unit.operand_name(p), "input", a, self._fill(self._unit.operand_name(p)))
-            for p, a in case.stimuli.items()
-        ]
-        arrays += [
-            Array(n, "output" if n.startswith("output") else "stage", a, self._fill(n))
-            for n, a in stages.items()
-        ]
-        number = len(self._cases)
-        group = Group(
-            self._folder,
-            f"{number:02d}_{case.name}",
-            f"{self._symbol}_case{number:02d}",
-            f"{self._symbol}_case{number:02d}",
-            f"{self._head['name']}: {case.comment}; flags {' '.join(case.flags)}",
-            tuple(arrays),
-        )
-        entries = write_group(group, self._request, self._sink)
-        self._cases.append(
-            {
-                "id": f"{self._unit.op.index:03d}-{number:02d}",
-                "name": case.name,
-                "comment": case.comment,
-                "flags": list(case.flags),
-                "arrays": entries,
-            }
-        )
-
-    def _index(self) -> bytes:
-        symbols = [f"{self._symbol}_case{n:02d}" for n in range(len(self._cases))]
-        return csource.index(
-            f"GOLDEN_{self._symbol.upper()}_H",
-            f"{self._head['name']}: everything",
-            [f"{self._symbol}_constants.h", *(f"{s}.h" for s in symbols)],
-            f"{self._symbol.upper()}_CASES",
-            [(s, c["id"]) for s, c in zip(symbols, self._cases, strict=True)],
-        )
-
-    def value(self, coverage: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The operator's part of the manifest."""
-        if "c" in self._request.formats:
-            self._sink.add(f"{self._folder}/{self._symbol}.h", self._index())
+    def value(self) -> dict[str, Any]:
+        self._writer.index(self._cases, self._sink)
         return {
-            **self._head,
-            "folder": self._folder,
+            **self._writer.head,
+            "folder": self._writer.folder,
             "constants": self._constants,
             "cases": self._cases,
             "refused": self._refused,
-            "coverage": coverage,
+            "coverage": self._coverage,
         }
+
+
+@contextmanager
+def _bar(total: int, progress: bool) -> Iterator[Callable[[], object]]:
+    """What to call after every step; it moves a bar where somebody watches."""
+    if not (progress and sys.stderr.isatty()):
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc="writing", unit="operator", leave=False) as bar:
+        yield bar.update
