@@ -44,6 +44,9 @@ examples: $(READY) $(COCOTB)
 	$(BIN)/python examples/rtl/bench.py
 	$(BIN)/python examples/rtl/run_cocotb.py
 
+fuzz: $(READY)
+	$(BIN)/python tools/fuzz $(DEMO) --count 2000
+
 bench: $(READY)
 	$(BIN)/python tools/bench
 

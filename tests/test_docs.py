@@ -1,7 +1,13 @@
-"""What README.md and BUILD.md tell people to type works."""
+"""What the documents tell people to type works.
+
+A fence `console` is run here, or by tests/golden/test_golden_doc.py. A fence `sh` would take data
+or minutes that no test has: its commands have to be such as their own parsers accept.
+"""
 
 import os
 import re
+import runpy
+import shlex
 import shutil
 import stat
 import subprocess
@@ -13,28 +19,44 @@ import pytest
 from tflite_requant.schemes import load_scheme, preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "BUILD.md")
+PAGES = ["README.md", "BUILD.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
+ELSEWHERE = ("docs/golden-vectors.md",)  # has a test of its own
+SLOW = ("docs/accuracy.md",)
+# pip made the environment that tests run in; its extras are compared below.
 INSTALLS = ("$ python3 -m pip install .", "$ python3 -m pip install '.[runtime,images]'")
+COMMAND = re.compile(r"^(\$ |tools/|\./|tflite-requant |python3? |pip |make )", re.MULTILINE)
+KINDS = ("console", "sh", "text", "python", "make", "starlark", "toml", "")
+
+
+def fences(page: str) -> list[tuple[str, str]]:
+    """(language, content) of every fence."""
+    text = (ROOT / page).read_text("utf-8")
+    return re.findall(r"^```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / page).read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [content for kind, content in fences(page) if kind == language]
 
 
-def commands(page: str) -> list[str]:
-    return [line for block in blocks(page, "console") for line in block.splitlines()]
+def commands(page: str, language: str = "console") -> list[str]:
+    """Lines to type; one that a backslash continues is one."""
+    joined = (block.replace("\\\n", "") for block in blocks(page, language))
+    return [line for block in joined for line in block.splitlines()]
 
 
 @pytest.fixture
 def desk(demo_model, folder):
-    """A folder with the demo's files, and the program on the PATH."""
+    """A folder with the demo's files, tools and examples, and the program on the PATH."""
     for file in demo_model.parent.iterdir():
         shutil.copy(file, folder)
-    program = folder / "bin" / "tflite-requant"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tflite_requant "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    for name in ("tools", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+    programs = {"tflite-requant": "-m tflite_requant", "python3": ""}
+    for name, words in programs.items():
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return folder
 
 
@@ -46,13 +68,18 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess:
     )
 
 
-def test_every_console_line_is_a_command():
-    lines = [line for page in PAGES for line in commands(page)]
-    assert lines
-    assert [line for line in lines if not line.startswith("$ ")] == []
-
-
 @pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_in_a_fence_that_is_tested(page):
+    kinds = {kind for kind, _ in fences(page)}
+    assert kinds <= set(KINDS)
+    for line in commands(page):
+        assert line.startswith("$ "), line
+    for kind, content in fences(page):
+        if kind in ("text", "") and page != "docs/cli.md":
+            assert COMMAND.search(content) is None, content
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in (*ELSEWHERE, *SLOW) and commands(p)])
 def test_commands(desk, page):
     for line in commands(page):
         if line in INSTALLS or line.startswith("$ make "):
@@ -62,14 +89,66 @@ def test_commands(desk, page):
         assert done.stderr == "", line
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", SLOW)
+def test_commands_and_what_they_print(desk, page):
+    """The fence behind a command is its output."""
+    command = None
+    for kind, content in fences(page):
+        if kind == "console":
+            command = content.replace("\\\n", "").removeprefix("$ ")
+        elif kind == "" and command is not None:
+            done = shell(command, desk)
+            assert (done.returncode, done.stdout.strip()) == (0, content.strip()), command
+            command = None
+
+
+def accepted(line: str, monkeypatch) -> None:
+    """Raises SystemExit for words that the program's parser does not take."""
+    words = shlex.split(line)
+    if words[0].startswith("tools/"):
+        monkeypatch.setattr(sys, "argv", words)
+        tool = runpy.run_path(str(ROOT / words[0]), run_name="tool")
+        assert vars(tool["arguments"]())
+    else:
+        raise AssertionError(f"no parser is known for {words[0]}")
+
+
+TYPED = [(p, line) for p in PAGES for line in commands(p, "sh")]
+TYPED += [(p, line.removeprefix("$ ")) for p in SLOW for line in commands(p)]
+
+
+@pytest.mark.parametrize("page, line", TYPED, ids=range(len(TYPED)))
+def test_parsers_accept_what_is_not_run(page, line, monkeypatch):
+    accepted(line, monkeypatch)
+    with pytest.raises(SystemExit):
+        accepted(f"{line} --no-such-flag", monkeypatch)
+
+
+def make_commands() -> list[str]:
+    """`make TARGET`, wherever a page says so."""
+    told = []
+    for page in PAGES:
+        told += [line.removeprefix("$ ") for line in commands(page)]
+        told += re.findall(r"`(make [^`]*)`", (ROOT / page).read_text("utf-8"))
+    return sorted({line for line in told if re.fullmatch(r"make [a-z][a-z-]*", line)})
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize("line", [c for c in commands("BUILD.md") if c.startswith("$ make ")])
+@pytest.mark.parametrize("line", make_commands())
 def test_make_targets_exist(line):
     done = subprocess.run(
-        ["make", "--dry-run", line.removeprefix("$ make ")],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*line.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
+    assert done.stdout and "Nothing to be done" not in done.stdout
+
+
+def test_every_tool_that_is_named_exists():
+    text = "\n".join((ROOT / page).read_text("utf-8") for page in PAGES)
+    named = set(re.findall(r"`((?:tools|examples|docs|schema|tests)/[\w./-]+)", text))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -99,6 +178,20 @@ def test_python(desk):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (desk / "digits.tflite").exists()
+
+
+def test_bazel_rules():
+    """BUILD.md's rules are those of tools/requant.bzl, with attributes that they have."""
+    (told,) = blocks("BUILD.md", "starlark")
+    rules = (ROOT / "tools" / "requant.bzl").read_text("utf-8")
+    found = []
+    named = {"load": lambda file, *names: found.extend(names)}
+    for name in ("tflite_requant", "tflite_cc_array"):
+        named[name] = lambda **attributes: found.extend(attributes)
+    exec(compile(told, "BUILD.md", "exec"), named)
+    assert len(found) == 7
+    for name in found:
+        assert re.search(rf'^{name} = |^def {name}\(|"{name}": |\b{name},', rules, re.M), name
 
 
 def test_readme_lists_the_schemes():
