@@ -77,6 +77,17 @@ def test_same_bytes(demo_model, demo_page, folder):
     assert written(demo_model, "p.html", "--report", "p.html", "--clamps", "exact") == demo_page
 
 
+def test_who_did_the_work_is_not_told(demo_model, folder):
+    alone = written(demo_model, "a.html", "--report", "a.html")
+    assert alone == written(demo_model, "b.html", "--report", "b.html", "--max-memory", "2G",
+                            "--jobs", "2")  # fmt: skip
+
+
+def test_joined_names_are_cut_but_not_lost(demo_page):
+    whole = "op 2 CONV_2D stem/project/bias;stem/project/conv;stem/project/Const_11"
+    assert f'<summary title="{whole}">op 2 CONV_2D stem/project/bias</summary>' in demo_page
+
+
 def test_a_model_alone(demo_model, folder, capsys):
     assert main(["inspect", str(demo_model), "--plot", "model.html", "-q"]) == 0
     made = Path("model.html").read_text("utf-8")

@@ -120,6 +120,7 @@ def _asked(args: argparse.Namespace) -> dict[str, object]:
     hidden = {
         "model", "scheme", "output", "correction", "calibration", "report", "overlay", "json",
         "c_array", "depfile", "quiet", "verbose", "command", "run",
+        "jobs", "dask", "max_memory",  # change no result
     }  # fmt: skip
     usual = {"clamps": "fused", "seed": 0}
     return {

@@ -40,6 +40,7 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
         shifts=shifts,
         plural=plural,
+        first_name=lambda label: label.split(";")[0],  # of all that converters join to one
         number=lambda value: f"{value:.6g}",
     )
 

@@ -78,7 +78,7 @@ def operator_figure(tensor: TensorStudy | None, weights: WeightsStudy | None) ->
             panels.append(lambda axes: _biases(axes, weights.bias_change))
     if not panels:
         return ""
-    with _figure(len(panels), 1.9) as (figure, axes):
+    with _figure(len(panels), 2.2, top=0.52) as (figure, axes):
         for draw, one in zip(panels, axes, strict=True):
             draw(one)
         return _svg(figure)
@@ -115,9 +115,8 @@ def _activations(axes, tensor: TensorStudy) -> None:
     _steps(
         axes, *_density(after, tensor.gain, tensor.offset), RESULT, f"result, {after.dtype}"
     )  # fmt: skip
-    axes.set(title="output, density over real values (log)")
     _logarithmic(axes)
-    axes.legend(loc="upper right", fontsize=7)
+    _named(axes, "output, density over real values (log)")
 
 
 def _weights(axes, weights: WeightsStudy) -> None:
@@ -129,16 +128,24 @@ def _weights(axes, weights: WeightsStudy) -> None:
         zero = 0 if histogram.zero_point is None else histogram.zero_point
         edges, shares = _bars(histogram, 1.0, 0.0)
         _steps(axes, edges, shares, colour, f"{name}, {_grid(histogram, zero)}", fill=fill)
-    axes.set(title="weights, share of each step of their scale (log)")
     _logarithmic(axes)
-    axes.legend(loc="upper right", fontsize=7)
+    _named(axes, "weights, share of each step of their scale (log)")
 
 
 def _biases(axes, change: Sequence[float]) -> None:
     edges = [i - 0.5 for i in range(len(change) + 1)]
     axes.stairs(change, edges, baseline=0, fill=True, color=RESULT)
-    axes.set(title="bias change by channel, output steps")
+    _named(axes, "bias change by channel, output steps")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(x=0.01)
+
+
+def _named(axes, title: str) -> None:
+    """A title, and below it the legend: inside the axes it would lie on the data."""
+    axes.set_title(title, loc="left", pad=27)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=7, borderaxespad=0.2,
+                    borderpad=0, labelspacing=0.2)  # fmt: skip
 
 
 def _logarithmic(axes, ticks: tuple[float, ...] = (1.0,)) -> None:
@@ -198,8 +205,8 @@ def _decibel(value: float) -> str:
 class _figure:
     """A row of axes under the page's style, without any global state left behind."""
 
-    def __init__(self, columns: int, height: float) -> None:
-        self.columns, self.height = columns, height
+    def __init__(self, columns: int, height: float, top: float = 0.25) -> None:
+        self.columns, self.height, self.top = columns, height, top  # inches
 
     def __enter__(self) -> tuple[Figure, Iterable]:
         import matplotlib
@@ -208,7 +215,7 @@ class _figure:
         self._context = matplotlib.rc_context({**STYLE})
         self._context.__enter__()
         figure = Figure(figsize=(9.6, self.height))
-        figure.subplots_adjust(0.06, 0.42 / self.height, 0.995, 1 - 0.25 / self.height, 0.16)
+        figure.subplots_adjust(0.06, 0.42 / self.height, 0.995, 1 - self.top / self.height, 0.16)
         return figure, list(figure.subplots(1, self.columns, squeeze=False)[0])
 
     def __exit__(self, *error) -> None:
@@ -230,4 +237,10 @@ def _svg(figure: Figure) -> str:
         text,
     )
     text = text.replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
+    text = re.sub(r' d="[^"]*"', lambda m: re.sub(r"\d+\.\d{3,}", _shorter, m[0]), text)
     return re.sub(r"\n\s*", "\n", text)
+
+
+def _shorter(number: re.Match) -> str:
+    """A coordinate to the hundredth of a point."""
+    return f"{float(number[0]):.2f}"
