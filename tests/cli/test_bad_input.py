@@ -80,7 +80,9 @@ CASES = {
     ),
     "scheme-not-toml": ("tiny.tflite -s broken.toml", "broken.toml: not TOML"),
     "no-scheme-file": ("tiny.tflite -s missing.toml", "missing.toml: cannot be read"),
-    "scheme-name": ("tiny.tflite -s symetric", "unknown scheme 'symetric'"),
+    "scheme-name": (
+        "tiny.tflite -s symetric", "unknown scheme 'symetric', did you mean symmetric?"
+    ),
     "scheme-empty": ("tiny.tflite -s int8,", "--scheme 'int8,': an empty name"),
     "scheme-twice": ("tiny.tflite -s int8,int8", "two schemes are named 'int8'"),
     "schemes-name": ("schemes symetric", "unknown scheme 'symetric'"),
@@ -108,6 +110,7 @@ CASES = {
     "depfile-output": ("tiny.tflite -o x.tflite --depfile x.tflite", "x.tflite: named twice"),
     "unknown-flag": ("tiny.tflite --shceme int8", "unknown flag --shceme, did you mean --scheme?"),
     "foreign-flag": ("inspect tiny.tflite --scheme int8", "unknown flag --scheme"),
+    "command": ("chek tiny.tflite", "unknown command chek, did you mean check?"),
     "two-models": ("tiny.tflite html.tflite", "one model at a time: what is 'html.tflite'?"),
     "nothing": ("", "the following arguments are required: MODEL"),
     "choice": ("tiny.tflite --clamps none", "argument --clamps: invalid choice"),

@@ -179,3 +179,12 @@ def test_help(capsys, command):
 
 def test_version(capsys):
     assert told(capsys, "--version") == "tflite-requant 0.1.0\n"
+
+
+def test_check_tells_what_to_do_next(tiny, capsys):
+    assert main(["check", "tiny.tflite", "--scheme", "symmetric"]) == 1
+    command = "tflite-requant tiny.tflite --scheme symmetric"
+    assert f"  next    {command}\n" in capsys.readouterr().out
+    assert main([*command.split()[1:], "-q"]) == 0
+    assert main(["check", "tiny.symmetric.tflite", "--scheme", "symmetric"]) == 0
+    assert "next" not in capsys.readouterr().out

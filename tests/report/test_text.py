@@ -7,6 +7,7 @@ import pytest
 
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
+from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
 
 
@@ -149,3 +150,20 @@ def test_many_exceptions_are_cut():
     assert "exceptions, 8 of 9; -v shows all" in short
     assert not any("tensor 8 t" in line for line in short)
     assert any("tensor 8 t" in line for line in whole)
+
+
+def test_places_of_which_the_same_is_told_share_the_telling():
+    def found(where, what, need="int8"):
+        return Finding("error", where, "law", what, need, "do it")
+
+    told = finding_lines([
+        found("op 1", "uint8"), found("op 1", "wide", ""), found("op 2", "int4"),
+        found("op 3", "uint8"), found("op 3", "wide", ""), found("op 4", "wide", ""),
+    ])  # fmt: skip
+    both = ["    [law] uint8", "      need  int8", "      hint  do it"]
+    wide = ["    [law] wide", "      hint  do it"]
+    assert told == [
+        "  op 1", "  op 3", *both, *wide,
+        "  op 2", "    [law] int4", "      need  int8", "      hint  do it",
+        "  op 4", *wide,
+    ]  # fmt: skip

@@ -109,13 +109,19 @@ CONTRADICTIONS = {
     "override-int16": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"',
                        "[[override]] 1 activations: [scheme] zero_point = 'any' for int16"),
     "allow-misspelled": ('[operators]\nallow = ["CONV2D", "RELU"]',
-                         "need CONV_2D for 'CONV2D'"),
+                         "docs/operators.md for 'CONV2D' (did you mean CONV_2D?)"),
     "allow-unheard-of": ('[operators]\nallow = ["*", "XYZZY"]',
                          "an operator of docs/operators.md for 'XYZZY'"),
     "cpu-misspelled": ('[operators]\ncpu = ["SoftMax"]',
-                       "need SOFTMAX or LOG_SOFTMAX for 'SoftMax'"),
+                       "(did you mean SOFTMAX or LOG_SOFTMAX?)"),
     "override-misspelled": ('[[override]]\noperator = "FullyConnected"\nbias.bits = 20',
-                            "operator = 'FullyConnected'; need FULLY_CONNECTED"),
+                            "operator = 'FullyConnected'; need an operator of docs/operators.md "
+                            "(did you mean FULLY_CONNECTED?)"),
+    "key-misspelled": ("[activations]\nzero_pint = 0", "(did you mean zero_point?)"),
+    "section-misspelled": ("[weight]", "unknown key 'weight'"),
+    "value-misspelled": ('[activations]\nscale = "Power-of-2"', "(did you mean power-of-two?)"),
+    "profile-misspelled": ('arithmetic = "litert-refrence"', "(did you mean litert-reference?)"),
+    "nothing-like-it": ('[activations]\nscale = "large"', "'power-of-two', 'power-of-two-ratio'"),
     "bad-pattern": ('[[override]]\ntensor = "("\nbias.bits = 20', "a regular expression"),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tflite_requant.errors import UsageError
+from tflite_requant.spelling import or_meant
 
 ROUNDINGS = ("double", "double-up", "single", "int64", "real", "float32-half-even",
              "double-up-8-channels", "double-up-16-channels", "double-up-16-elements",
@@ -261,8 +262,8 @@ def arithmetic_for(profile: str, operator: str) -> Arithmetic:
     An operator that a profile does not name is computed by the record's defaults.
     """
     if profile not in PROFILES:
-        known = ", ".join(profile_names())
-        raise UsageError(f"unknown arithmetic {profile!r}; known: {known}")
+        known = f"{or_meant(profile, PROFILES)}; known: {', '.join(profile_names())}"
+        raise UsageError(f"unknown arithmetic {profile!r}{known}")
     for record in PROFILES[profile]:
         if record.operator == operator:
             return replace(record, profile=profile)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tflite_requant.catalog.arithmetic import PROFILES
 from tflite_requant.errors import UsageError
+from tflite_requant.spelling import or_meant
 
 X86 = "LiteRT 2.3.0, x86-64, one thread"
 EXACT = "exact fractions, and a loop compiled from C"
@@ -51,4 +52,5 @@ def profile(name: str) -> Profile:
     for found in DESCRIBED:
         if found.name == name:
             return found
-    raise UsageError(f"unknown arithmetic {name!r}; known: {', '.join(PROFILES)}")
+    known = f"{or_meant(name, PROFILES)}; known: {', '.join(PROFILES)}"
+    raise UsageError(f"unknown arithmetic {name!r}{known}")

@@ -14,6 +14,7 @@ from tflite_requant.schemes import load_scheme
 SUMMARY = "Is a model legal under a scheme? All findings are told."
 USAGE = "MODEL [flags]"
 ORDER = ("error", "exception", "warning", "note")
+NEXT = "          writes a copy that is, where the laws of TFLite allow it"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +61,12 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             legal=legal,
             findings=[finding_value(f) for f in findings],
         )
-    return code, "" if args.quiet else "\n".join(_text(args.model, scheme.name, legal, findings))
+    if args.quiet:
+        return code, ""
+    return code, "\n".join(_text(args.model, args.scheme, scheme.name, legal, findings))
 
 
-def _text(model: str, scheme: str, legal: bool, findings: list[Finding]) -> list[str]:
+def _text(model: str, name: str, scheme: str, legal: bool, findings: list[Finding]) -> list[str]:
     told = severity_counts(findings)
     answer = f"{'legal' if legal else 'not legal'} under {scheme}" + (f": {told}" if told else "")
     line = f"{model}: {answer}"
@@ -72,4 +75,6 @@ def _text(model: str, scheme: str, legal: bool, findings: list[Finding]) -> list
         some = [f for f in findings if f.severity == severity]
         if some:
             lines += ["", f"  {severity}s", *finding_lines(some, "    ")]
+    if not legal and any(f.severity == "error" for f in findings):
+        lines += ["", f"  next    tflite-requant {model} --scheme {name}", NEXT]
     return lines

@@ -18,6 +18,9 @@ stage; or verify such a set, or compare what hardware computed with it."""
 USAGE = "MODEL -o DIR [flags] | --verify DIR [--actual DIR]"
 SHOWN = 20
 KILO = 1000
+GOALS = """\
+Goals are corners of a channel's rounding and bounds: reached by a case, proven unreachable, or
+open, that is not found (--directed N looks longer)."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -146,6 +149,8 @@ def _text(args: argparse.Namespace, found) -> list[str]:
     lines += ["", *table(head, shown, "><>>>><")]
     if len(shown) < len(rows):
         lines.append(f"    and {plural(len(rows) - len(shown), 'operator')} more; -v shows all")
+    if any(row[3] for row in rows):
+        lines += ["", *wrap(GOALS, "  ")]
     for left in manifest["left_out"]:
         lines += wrap(f"{left['operator']}: {left['reason']}", "  left out  ")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 
 from absl.flags import argparse_flags
@@ -11,6 +11,7 @@ from absl.flags import argparse_flags
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
 from tflite_requant.cli.terminal import PROGRAM
 from tflite_requant.errors import UsageError
+from tflite_requant.spelling import meant, or_meant
 from tflite_requant.version import VERSION
 
 HELP_WIDTH = 80
@@ -85,17 +86,18 @@ class Parser(argparse_flags.ArgumentParser):
         """Parse the words behind the command. Raises UsageError; exits after --help, --version."""
         args, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(self._about(unknown[0]))
+            self.error(self._about(unknown[0], words[0]))
         args.command = self.command
         return args
 
-    def _about(self, word: str) -> str:
+    def _about(self, word: str, first: str) -> str:
         if not word.startswith("-"):
+            if self.command == DEFAULT and meant(first, COMMANDS) and not Path(first).exists():
+                return f"unknown command {first}{or_meant(first, COMMANDS)}"
             return f"one model at a time: what is {word!r}?"
         flag = word.split("=")[0]
         known = [name for action in self._actions for name in action.option_strings]
-        near = get_close_matches(flag, known, n=1)
-        return f"unknown flag {flag}" + (f", did you mean {near[0]}?" if near else "")
+        return f"unknown flag {flag}{or_meant(flag, known)}"
 
 
 def parser_of(command: str) -> Parser:

@@ -21,6 +21,7 @@ from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
 from tflite_requant.report.text import summary_text
 from tflite_requant.schemes import Scheme, load_scheme
+from tflite_requant.spelling import or_meant
 from tflite_requant.study.outcome import Study
 
 SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
@@ -198,7 +199,8 @@ def _options(args: argparse.Namespace):
         unknown = [w for w in words if w not in CORRECTIONS and words != ["none"]]
         if unknown:
             raise UsageError(
-                f"--correction: unknown {unknown[0]!r}; known: {', '.join(CORRECTIONS)}, or none"
+                f"--correction: unknown {unknown[0]!r}{or_meant(unknown[0], CORRECTIONS)}; "
+                f"known: {', '.join(CORRECTIONS)}, or none"
             )
         correction = tuple(c for c in CORRECTIONS if c in words)
     return Options(

@@ -103,7 +103,8 @@ def assign(
                 Finding(
                     "error", where, "operator-allowed",
                     f"scheme {scheme.name} does not allow {op.name}",
-                    f"one of {', '.join(scheme.operators.allow)}", "add it to [operators] allow",
+                    f"one of {', '.join(scheme.operators.allow)}",
+                    "add it to [operators] allow, if the hardware has it",
                 )
             )  # fmt: skip
         domains[op.index] = _domain(subgraph, op, spec, scheme, where, findings)

@@ -8,7 +8,16 @@ from typing import Any
 
 from tflite_requant.compare.outcome import BEYOND, STEPS, Comparison, Mismatch, TensorComparison
 from tflite_requant.report.as_json import finite, plain
-from tflite_requant.report.layout import WIDTH, fields, number, percent, plural, shorten, table
+from tflite_requant.report.layout import (
+    WIDTH,
+    fields,
+    number,
+    percent,
+    plural,
+    shorten,
+    table,
+    wrap,
+)
 
 SHOWN = 10
 NAME_WIDTH = 30
@@ -123,7 +132,10 @@ def _table(tensors: Iterable[TensorComparison]) -> list[str]:
         )
         for t in tensors
     ]
-    return table(("op", "tensor", "by", "elements", "differ", "steps", "SQNR"), rows, "><<>>>>")
+    lines = table(("op", "tensor", "by", "elements", "differ", "steps", "SQNR"), rows, "><<>>>>")
+    if any(row[5].endswith("far") for row in rows):
+        lines += wrap(f"far: some are more than {max(STEPS)} steps away", "  ")
+    return lines
 
 
 def span(histogram: Mapping[int | str, int]) -> str:

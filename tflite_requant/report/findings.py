@@ -12,12 +12,17 @@ from tflite_requant.report.layout import WIDTH, plural, shorten, wrap
 def finding_lines(findings: Iterable[Finding], indent: str = "  ") -> list[str]:
     """The place on a line, below it what is there, what the law asks for and what to do.
 
-    Neighbours at one place share its line.
+    Neighbours at one place share its line; places of which the same is told follow each other.
     """
     lines: list[str] = []
+    alike: dict[tuple, list[tuple[str, list[Finding]]]] = {}
     for where, group in groupby(findings, key=lambda f: f.where):
-        lines.append(indent + shorten(where, WIDTH - len(indent)))
-        for f in group:
+        found = list(group)
+        said = tuple((f.severity, f.law, f.found, f.need, f.hint) for f in found)
+        alike.setdefault(said, []).append((where, found))
+    for places in alike.values():
+        lines += [indent + shorten(where, WIDTH - len(indent)) for where, _ in places]
+        for f in places[0][1]:
             lines += wrap(f"[{f.law}] {f.found}", indent + "  ", indent + "    ")
             if f.need:
                 lines += wrap(f.need, f"{indent}    need  ")

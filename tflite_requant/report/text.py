@@ -63,6 +63,8 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         pairs.append(("dead", f"{plural(dead, 'channel')} proven constant for every input"))
     if report.metrics:
         pairs.append(("measured", _measured(report.metrics)))
+    else:
+        pairs.append(("measured", "nothing, without samples; --calibration FILE|DIR names some"))
     pairs += [
         ("inserted", _inserted(report)),
         ("findings", severity_counts(report.findings, ("exception", "warning"))),

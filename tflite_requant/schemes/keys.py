@@ -9,9 +9,11 @@ from typing import Any
 
 from tflite_requant.catalog import OPERATORS
 from tflite_requant.catalog.arithmetic import profile_names
+from tflite_requant.spelling import meant
 
 Check = Callable[[Any], "str | None"]  # what is needed instead of a value, None where it is fine
 MOST_LIKELY = 3
+HINTS: dict[Check, Callable[[Any], str]] = {}  # what a refused value may mean, or ""
 
 
 def _one_of(*values: Any) -> Check:
@@ -19,7 +21,14 @@ def _one_of(*values: Any) -> Check:
         good = any(value == v and type(value) is type(v) for v in values)
         return None if good else f"one of {', '.join(repr(v) for v in values)}"
 
+    known = [v for v in values if isinstance(v, str)]
+    HINTS[check] = lambda value: meant(value, known) if isinstance(value, str) else ""
     return check
+
+
+def hint(check: Check, value: Any) -> str:
+    """What may be meant by a value that a check refuses, or ""."""
+    return HINTS[check](value) if check in HINTS else ""
 
 
 def _is_integer(value: Any, low: int, high: int) -> bool:
@@ -75,8 +84,17 @@ def operator_name(value: Any) -> str | None:
         return "an operator's name"
     if value in OPERATORS:
         return None
-    near = nearest_operators(value)
-    return " or ".join(near) if near else "an operator of docs/operators.md"
+    return "an operator of docs/operators.md"
+
+
+def _operator_hint(value: Any) -> str:
+    names = value if isinstance(value, list) else [value]
+    wrong = [n for n in names if isinstance(n, str) and n != "*" and n not in OPERATORS]
+    told = [" or ".join(nearest_operators(name)) for name in wrong]
+    return f"did you mean {', '.join(filter(None, told))}?" if any(told) else ""
+
+
+HINTS[operator_name] = _operator_hint
 
 
 def _names(star: bool) -> Check:
@@ -87,8 +105,10 @@ def _names(star: bool) -> Check:
         if star and not value:
             return shape
         wrong = [v for v in value if operator_name(v) and not (star and v == "*")]
-        return "; ".join(f"{operator_name(v)} for {v!r}" for v in wrong) or None
+        listed = ", ".join(repr(v) for v in wrong)
+        return f"an operator of docs/operators.md for {listed}" if wrong else None
 
+    HINTS[check] = _operator_hint
     return check
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tflite_requant.errors import Finding, SchemeError
 from tflite_requant.schemes.contradictions import BIAS_BITS, contradictions
-from tflite_requant.schemes.keys import OVERRIDE_SECTIONS, SECTIONS, SELECTORS, TOP, Check
+from tflite_requant.schemes.keys import OVERRIDE_SECTIONS, SECTIONS, SELECTORS, TOP, Check, hint
 from tflite_requant.schemes.scheme import (
     AccumulatorLaw,
     ActivationLaw,
@@ -22,6 +22,7 @@ from tflite_requant.schemes.scheme import (
     Scheme,
     WeightLaw,
 )
+from tflite_requant.spelling import meant, or_meant
 
 if sys.version_info >= (3, 11):  # noqa: UP036
     import tomllib
@@ -50,7 +51,8 @@ def preset_text(name: str) -> str:
     """A preset's TOML. Raises SchemeError for a name that is not one."""
     if name not in preset_names():
         raise SchemeError(
-            f"unknown scheme {name!r}; need a .toml file or one of {', '.join(preset_names())}"
+            f"unknown scheme {name!r}{or_meant(name, preset_names())}; need a .toml file or one "
+            f"of {', '.join(preset_names())}"
         )
     return (resources.files("tflite_requant.schemes") / f"{name}.toml").read_text("utf-8")
 
@@ -135,11 +137,14 @@ def _key_problems(where: str, keys: Mapping[str, Check], key: str, value: Any) -
     if key not in keys:
         return [_unknown(where, key, keys)]
     need = keys[key](value)
-    return [_problem(where, f"{key} = {value!r}", need)] if need else []
+    if not need:
+        return []
+    return [Finding("error", where, "scheme", f"{key} = {value!r}", need, hint(keys[key], value))]
 
 
 def _unknown(where: str, key: str, known: Any) -> Finding:
-    return _problem(where, f"unknown key {key!r}", f"one of {', '.join(sorted(known))}")
+    need = f"one of {', '.join(sorted(known))}"
+    return Finding("error", where, "scheme", f"unknown key {key!r}", need, meant(key, known))
 
 
 def _override_problems(where: str, entry: Any) -> list[Finding]:

@@ -1,0 +1,22 @@
+"""What a misspelled word may mean."""
+
+import pytest
+
+from tflite_requant.spelling import meant, or_meant
+
+KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8")
+
+
+@pytest.mark.parametrize(
+    "word, told",
+    [
+        ("symetric", "did you mean symmetric?"),
+        ("Symmetric_PO2", "did you mean symmetric-po2?"),
+        ("INT8", "did you mean int8?"),
+        ("float", ""),
+        ("", ""),
+    ],
+)
+def test_meant(word, told):
+    assert meant(word, KNOWN) == told
+    assert or_meant(word, KNOWN) == (f", {told}" if told else "")

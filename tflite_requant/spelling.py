@@ -1,0 +1,21 @@
+"""What somebody may have meant by a word that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+ALIKE = 0.6  # of difflib's ratio
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """ "did you mean NAME?" where a known word is spelled almost like this one, or ""."""
+    plain = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), plain, n=1, cutoff=ALIKE)
+    return f"did you mean {plain[near[0]]}?" if near else ""
+
+
+def or_meant(word: str, known: Iterable[str]) -> str:
+    """The same as an end of a sentence: ", did you mean NAME?", or ""."""
+    told = meant(word, known)
+    return f", {told}" if told else ""
