@@ -1,11 +1,16 @@
 """Bazel rules: a model on a scheme, its golden vectors, and itself as C source.
 
-In a WORKSPACE (Bazel 4 to 7):
+In a WORKSPACE (tested with Bazel 4.2.3):
 
     load("@tflite_requant//:requant.bzl", "tflite_requant_python")
     tflite_requant_python(name = "tflite_requant_python")
 
-In a MODULE.bazel, see requant_module.bzl. In a BUILD file:
+In a MODULE.bazel (Bazel 7 and later; written after Bazel's documentation, not run):
+
+    bazel_dep(name = "tflite_requant")
+    local_path_override(module_name = "tflite_requant", path = "path/to/this/folder")
+
+In a BUILD file:
 
     load("@tflite_requant//:requant.bzl", "tflite_cc_array", "tflite_requant")
     tflite_requant(name = "kws", src = "kws_qat.tflite", scheme = "symmetric")
@@ -31,7 +36,10 @@ exec "{python}" "$@"
 """
 
 def _python_impl(repository_ctx):
-    name = repository_ctx.os.environ.get("TFLITE_REQUANT_PYTHON", "python3")
+    # From Bazel 7.1 on, only getenv is sure to notice a change.
+    known = hasattr(repository_ctx, "getenv")
+    getenv = repository_ctx.getenv if known else repository_ctx.os.environ.get
+    name = getenv("TFLITE_REQUANT_PYTHON") or "python3"
     python = repository_ctx.path(name) if name.startswith("/") else repository_ctx.which(name)
     if not python:
         fail("no %s; set TFLITE_REQUANT_PYTHON to a Python that has tflite_requant" % name)

@@ -1,11 +1,8 @@
-"""For MODULE.bazel, which WORKSPACE builds never load:
-
-    requant = use_extension("@tflite_requant//:requant_module.bzl", "requant")
-    use_repo(requant, "tflite_requant_python")
-"""
+"""The extension that MODULE.bazel in this folder uses; WORKSPACE builds never load it."""
 
 load(":requant.bzl", "tflite_requant_python")
 
-requant = module_extension(
-    implementation = lambda _: tflite_requant_python(name = "tflite_requant_python"),
-)
+def _requant_impl(_module_ctx):
+    tflite_requant_python(name = "tflite_requant_python")
+
+requant = module_extension(implementation = _requant_impl)

@@ -1,4 +1,5 @@
-/* Stands for firmware: finds the model in its own memory and says what it is. */
+/* Stands for firmware: finds the model in its own memory and says what it is. firmware_make and
+   firmware_bazel each have this file, so that either folder can be copied whole. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

@@ -103,3 +103,53 @@ def test_bazel(checkout, python, make):
     finally:
         subprocess.run([*start, "shutdown"], cwd=folder, capture_output=True)
         subprocess.run(["chmod", "-R", "u+w", str(checkout / "bazel")], capture_output=True)
+
+
+def test_both_examples_have_the_same_firmware():
+    found = [ROOT / "examples" / name / "main.c" for name in ("firmware_make", "firmware_bazel")]
+    assert found[0].read_bytes() == found[1].read_bytes()
+
+
+class Module:
+    """Reads a MODULE.bazel, whose language is Python's here: what it declares and uses."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.dependencies, self.paths = "", [], {}
+        self.extensions, self.used, self.rules, self.repositories = [], [], [], []
+        exec(compile(path.read_text("utf-8"), str(path), "exec"), {
+            "module": lambda name: setattr(self, "name", name),
+            "bazel_dep": lambda name: self.dependencies.append(name),
+            "local_path_override": lambda module_name, path: self.paths.update({module_name: path}),
+            "use_extension": lambda file, name: self.extensions.append((file, name)),
+            "use_repo": lambda extension, *names: self.used.extend(names),
+            "use_repo_rule": self._rule,
+        })  # fmt: skip
+
+    def _rule(self, file: str, name: str):
+        self.rules.append((file, name))
+        return lambda **attributes: self.repositories.append(attributes)
+
+
+def test_names_of_the_bazel_modules_agree():
+    """No Bazel that reads MODULE.bazel has run these files; this is what is held without one."""
+    folder = ROOT / "examples" / "firmware_bazel"
+    firmware = Module(folder / "MODULE.bazel")
+    (dependency,) = firmware.dependencies
+    home = (folder / firmware.paths[dependency]).resolve()
+    rules = Module(home / "MODULE.bazel")
+    assert rules.name == dependency
+    assert (home / "BUILD.bazel").is_file()
+    ((file, extension),) = rules.extensions
+    made = (home / file.removeprefix("//:")).read_text("utf-8")
+    assert re.search(rf"^{extension} = module_extension\(", made, re.M)
+    (repository,) = rules.used
+    assert f'tflite_requant_python(name = "{repository}")' in made
+    law = (home / "requant.bzl").read_text("utf-8")
+    assert f'default = "@{repository}//:python"' in law
+    build = (folder / "BUILD.bazel").read_text("utf-8")
+    assert set(re.findall(r"@(\w+)//", build)) == {
+        dependency, *(r["name"] for r in firmware.repositories)
+    }  # fmt: skip
+    for found in firmware.repositories:
+        for name in re.findall(r'"([^"]+)"', found["build_file_content"]):
+            assert (folder / found["path"] / name).is_file()
