@@ -14,6 +14,16 @@ def test_percent_never_rounds_up(part, whole, text):
     assert layout.percent(part, whole) == text
 
 
+def test_a_table_is_cut_to_fit():
+    rows = [("1", "x" * 90, "end"), ("2", "short", "end")]
+    lines = layout.table(("no", "name", "more"), rows, "><<", cut=1)
+    assert [len(line) for line in lines[1:]] == [79, 79]  # "more" is one longer than "end"
+    assert lines[1].split()[1] == "x" * 67 + "…"
+    wide = layout.table(("no", "name", "more"), [("1", "x" * 90, "y" * 90)], "><<", cut=1)
+    assert wide[1].split()[1] == "x" * 7 + "…"
+    assert layout.table(("a", "b"), [("1", "2")], "><", cut=1) == ["  a  b", "  1  2"]
+
+
 def test_plural():
     assert [layout.plural(n, "note") for n in (0, 1, 2000)] == ["0 notes", "1 note", "2,000 notes"]
 

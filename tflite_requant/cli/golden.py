@@ -146,7 +146,7 @@ def _text(args: argparse.Namespace, found) -> list[str]:
     ]  # fmt: skip
     shown = rows if args.verbose else rows[:SHOWN]
     head = ("op", "type", "cases", "reached", "unreachable", "open", "output")
-    lines += ["", *table(head, shown, "><>>>><")]
+    lines += ["", *table(head, shown, "><>>>><", cut=6)]
     if len(shown) < len(rows):
         lines.append(f"    and {plural(len(rows) - len(shown), 'operator')} more; -v shows all")
     if any(row[3] for row in rows):

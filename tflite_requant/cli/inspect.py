@@ -131,7 +131,7 @@ def _operator_table(subgraph: dict[str, Any]) -> list[str]:
         output = op["outputs"][0] if op["outputs"] else None
         cells = (cell(first), cell(op["weights"]), cell(output))
         rows.append((str(op["index"]), name, str(op["version"]), *cells))
-    return table(("op", "name", "v", "input", "weights", "output"), rows, "><><<<")
+    return table(("op", "name", "v", "input", "weights", "output"), rows, "><><<<", cut=1)
 
 
 def _tensor_table(subgraph: dict[str, Any]) -> list[str]:
