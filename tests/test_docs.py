@@ -209,3 +209,20 @@ def test_build_lists_the_extras():
     setup.read(ROOT / "setup.cfg", "utf-8")
     told = re.findall(r"^\| `(\w+)` \|", (ROOT / "BUILD.md").read_text("utf-8"), re.MULTILINE)
     assert told[: len(setup["options.extras_require"])] == list(setup["options.extras_require"])
+
+
+def test_readme_repeats_what_was_measured():
+    """The README's table of MobileNetV2 is the calibrated one of docs/accuracy.md."""
+    told = blocks("docs/accuracy.md", "")
+    (table,) = [t for t in told if t.startswith("mobilenet_v2") and "symmetric+allow-padv2" in t]
+    readme = (ROOT / "README.md").read_text("utf-8").split("## What it costs")[1].split("\n## ")[0]
+    lines = [line for line in readme.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 8
+    for row in lines:
+        name, sqnr, same, top1 = (cell.strip(" `") for cell in row.strip("|").split("|"))
+        (line,) = re.findall(rf"^{re.escape(name)} +(\d.*)$", table, re.M)
+        found = line.split()
+        if name == "source":
+            assert [sqnr, same, top1] == ["", "", *found]
+        else:
+            assert [sqnr, same, top1] == [f"{float(found[0]):.1f}", *found[2:4]]
