@@ -98,6 +98,25 @@ def test_everything_in_a_chain_is_fast(dtype, name):
     assert "call" not in names  # no plain kernel
 
 
+@pytest.mark.parametrize("without", range(6))
+def test_chains_in_which_one_rescaling_is_not_proven(monkeypatch, without):
+    """What is joined to that operator, or relies on its channels' order, gives up with it."""
+    fit, seen = rescaling.fit, []
+
+    def failing(*arguments):
+        seen.append(arguments)
+        return None if len(seen) == without + 1 else fit(*arguments)
+
+    monkeypatch.setattr(rescaling, "fit", failing)
+    chain = Chain("uint8", 17, 15, 3).conv(24, 3)
+    chain.depthwise(spread=28).conv(24).depthwise(3, 2, spread=28).conv(24).depthwise(spread=28)
+    model = chain.conv(9).build()
+    program = engine.plan(model, keep_all=True)
+    assert len(seen) > without
+    for feeds in images(model, 2):
+        assert program is None or differences(model, program, feeds) == []
+
+
 @pytest.mark.parametrize("name", EIGHT_BIT)
 def test_single_operators(name):
     """Every generated case of an operator, whether or not the engine has a form for it."""

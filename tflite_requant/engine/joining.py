@@ -85,6 +85,8 @@ class Joined:
             return
         joined = [f for f in self.fast.values() if fast in (f.leader, f.streamed)]
         joined += [f for f in (fast.leader, fast.streamed) if f is not None]
+        # Channels of several parts are written in their order by the convolution before.
+        joined += [middle for before, middle, _ in self._movable if before is fast]
         for other in joined:
             self._give_up(other.op.index)
 
