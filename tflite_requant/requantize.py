@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -238,7 +238,14 @@ class _Draft:
         plan = make_plans(self.model, self.scheme, self.options)[0]
         # How far outputs reach beyond them, samples are too few to tell.
         spared = {*self.model.main.outputs, *statistics.judged_tensors(self.model)}
-        return ranges.tightened(plan, counts, spared)
+        fitted = ranges.tightened(plan, counts, spared)
+        if not self.options.allow_padv2:
+            return fitted
+        # What a PADV2 lets be folded saturates where its clamp is.
+        wide = replace(self.options, allow_padv2=padding.ANY)
+        folded = make_plans(self.model, self.scheme, wide)[0].offsets.keys()
+        kept = (u for u in fitted if u.kind == "power" or folded.isdisjoint(u.tensors))
+        return {unit: fitted[unit] for unit in kept}
 
     @property
     def profile(self) -> str:

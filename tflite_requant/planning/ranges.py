@@ -2,11 +2,16 @@
 
 A tensor on scale e, whose values x the samples have counted, errs by rounding and by saturation:
 
-    E[(x - clip(x))^2] + e^2 / 12.
+    CUT E[(x - clip(x))^2] + e^2 / 12.
 
-A scale that covers the whole old range pays for values that never come. Where only powers of two
-are allowed it may be nearly twice as wide as that range, and the next smaller one errs less as soon
-as what it cuts off is worth less than the three quarters of the rounding error that it saves.
+Errors of rounding average out in the sums and pools that read the tensor; what is cut off does not,
+for it is always the strongest values that lose, and samples hold too few of them. So it counts CUT
+times.
+
+A scale that covers the whole old range pays for values that never come: where only powers of two
+are allowed it may be nearly twice as wide as that range, and a pool that must share the grid of the
+sum before it has only the steps that the sum's rare peaks leave. A narrower range errs less as soon
+as what it cuts off is worth less than what it saves in rounding.
 """
 
 from __future__ import annotations
@@ -19,43 +24,63 @@ from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.plan import Plan
 from tflite_requant.planning.units import Unit
 
-POWERS = (1.0, 0.5)
+POWERS = (1.0, 0.5, 0.25)
+FRACTIONS = (1.0, 0.92, 0.84, 0.77, 0.71, 0.65, 0.59, 0.54, 0.5, 0.42, 0.35, 0.3, 0.25)
+WORTH = 0.9  # share of the error that a grid which is no power of two has to reach: samples are few
+CUT = 4.0
 
 
 def tightened(
     plan: Plan, counts: Mapping[int, np.ndarray], spared: Iterable[int] = ()
 ) -> dict[Unit, float]:
-    """Factors of the plan's free scales that are powers of two, where not 1.
+    """Factors of the plan's free scales, where not 1; powers of two first.
 
     counts: tensor -> how often each of the source's 256 stored integers came, least first. Tensors
-    that are `spared` keep their range, as do those without counts.
+    that are `spared` keep their range, as do those without counts, those whose new grid is much
+    finer than the source's, and those whose saturation is their clamp (zero-point folding).
     """
     spared = set(spared)
-    found = {}
-    for unit in plan.units:
-        known = unit.kind == "power" and all(t in counts for t in unit.tensors)
-        if known and spared.isdisjoint(unit.tensors):
-            errors = [_error(plan, unit, f, counts) for f in POWERS]
-            if errors[1] < errors[0]:
-                found[unit] = POWERS[1]
+    found: dict[Unit, float] = {}
+    for unit in sorted(plan.units, key=lambda u: u.kind != "power"):
+        known = all(t in counts and _is_coarse(plan, t) for t in unit.tensors)
+        if not known or not spared.isdisjoint(unit.tensors):
+            continue
+        if unit.kind == "any" and not plan.offsets.keys().isdisjoint(unit.tensors):
+            continue
+        now = dict.fromkeys(unit.tensors, 1.0)
+        for other, factor in found.items():
+            now.update((t, factor) for t in other.tensors if t in now)
+        steps, worth = (POWERS, 1.0) if unit.kind == "power" else (FRACTIONS, WORTH)
+        errors = [_error(plan, {t: f * step for t, f in now.items()}, counts) for step in steps]
+        best = min(range(len(steps)), key=lambda i: errors[i])
+        if errors[best] < worth * errors[0]:
+            found[unit] = steps[best]
     return found
 
 
-def _error(plan: Plan, unit: Unit, factor: float, counts: Mapping[int, np.ndarray]) -> float:
-    """Relative error of the unit's tensors, summed."""
+def _step(plan: Plan, tensor: int) -> float:
+    """What one step of the new grid means."""
+    return plan.home[tensor].qparams.scale / plan.gains.get(tensor, 1.0)
+
+
+def _is_coarse(plan: Plan, tensor: int) -> bool:
+    return _step(plan, tensor) > plan.subgraph.tensors[tensor].qparams.scale / 2
+
+
+def _error(plan: Plan, factors: Mapping[int, float], counts: Mapping[int, np.ndarray]) -> float:
+    """Relative errors of tensors under these factors of their scales, summed."""
     total = 0.0
-    for tensor in unit.tensors:
+    for tensor, factor in factors.items():
         source, new = plan.subgraph.tensors[tensor], plan.home[tensor]
         low, high = RANGES[source.dtype]
         values = (np.arange(low, high + 1) - source.qparams.zero_point) * source.qparams.scale
         weights = counts[tensor] / counts[tensor].sum()
-        gain = plan.gains.get(tensor, 1.0)
-        step = new.qparams.scale / gain * factor
+        step = _step(plan, tensor) * factor
         ends = np.array(RANGES[new.dtype]) - new.qparams.zero_point
-        shift = plan.offsets.get(tensor, 0.0) / gain * factor
+        shift = plan.offsets.get(tensor, 0.0) / plan.gains.get(tensor, 1.0) * factor
         cut = values - np.clip(values, ends[0] * step - shift, ends[1] * step - shift)
         power = _sum(weights * values * values)
-        total += (_sum(weights * cut * cut) + step * step / 12) / max(power, 1e-30)
+        total += (CUT * _sum(weights * cut * cut) + step * step / 12) / max(power, 1e-30)
     return total
 
 
