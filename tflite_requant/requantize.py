@@ -20,7 +20,7 @@ from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
-from tflite_requant.planning import Plan, dead, padding, plan, ranges
+from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
@@ -31,7 +31,8 @@ from tflite_requant.validation import require_filled
 from tflite_requant.version import VERSION
 
 MIN_RUNTIME = "min_runtime_version"
-CLAMPS = ("fused", "exact")
+CLAMPS = ("fused", "auto", "exact")
+EXPLICIT = ("MAXIMUM", "MINIMUM")  # clamps that no fused activation makes
 SEARCH_SAMPLES = 32  # images that are made up for a search without samples
 CORRECTIONS = (
     "dead-channels", "exact-grid", "scale-search", "error-compensation", "bias-folding",
@@ -48,7 +49,9 @@ class Options:
     strict_meaning: every intermediate tensor keeps its real value (no zero-point folding, no
                   relabelled power-of-two scales).
     clamps:       "fused": restore old clamps where a fused activation or the new range can;
-                  "exact": also insert MINIMUM and MAXIMUM where neither can.
+                  "exact": also insert MINIMUM and MAXIMUM where neither can; "auto": only where
+                  what the source stopped outweighs the new grid's rounding, and the scheme allows
+                  these operators.
     allow_padv2:  how many PADV2 operators ("any" for all) may be inserted before convolutions, for
                   zero points to be folded through their padding; see `planning.padding`.
     correction:   which of CORRECTIONS are on.
@@ -291,14 +294,41 @@ class _Draft:
             memory = self._memories.setdefault(index, Memory())
         return Rewriter(
             edit, one, self.scheme, moments, self.options.corrections(),
-            self.options.clamps == "exact", memory,
+            self._clamped(index, one), memory,
         )  # fmt: skip
+
+    def _clamped(self, index: int, one: Plan) -> frozenset[int]:
+        """Operators whose lost clamp is restored by further operators."""
+        if self.options.clamps == "exact":
+            return frozenset(one.lost_clamps)
+        return self._worthwhile(index, one) if self.options.clamps == "auto" else frozenset()
+
+    def _worthwhile(self, index: int, one: Plan) -> frozenset[int]:
+        """Those whose clamp matters, where the scheme allows what restores it."""
+        if not all(self.scheme.operators.allows(name) for name in EXPLICIT):
+            return frozenset()
+        known = {t: found for (s, t), found in self.known.overshoots.items() if s == index}
+        return explicit.worthwhile(one, known)
 
     def report(self, new: Model, judged: list[Finding], found: Found | None) -> Report:
         return _report(
             self.model, new, self.scheme, self.options, self.plans, self.done, judged,
             self.known, self.changed, found,
+            self._hints(),
         )  # fmt: skip
+
+    def _hints(self) -> dict[tuple[int, int], str]:
+        """(subgraph, operator) whose clamp is lost -> what would restore it."""
+        found = {}
+        for index, one in self.plans.items():
+            matters = self._worthwhile(index, one)
+            for op in one.lost_clamps.keys() - self._clamped(index, one):
+                hint = f"--clamps {'auto' if op in matters else 'exact'} restores it"
+                refused = [n for n in EXPLICIT if not self.scheme.operators.allows(n)]
+                if refused:
+                    hint = f"the scheme does not allow {refused[0]}, which could restore it"
+                found[index, op] = hint
+        return found
 
 
 def _searched(draft: _Draft) -> Found:
@@ -369,14 +399,17 @@ def _relabelled(subgraph: int, plan: Plan) -> list[dict]:
     return entries
 
 
-def _report(model, new, scheme, options, plans, done, judged, known, changed, found) -> Report:
+def _report(
+    model, new, scheme, options, plans, done, judged, known, changed, found, lost
+) -> Report:
+    """lost: (subgraph, operator) of clamps that are not restored -> what would restore them."""
     findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
     findings += [f for d in done.values() for f in d.findings]
     findings += judged
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
     operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
-    findings += [f for o in operators for f in (*_lost_clamp(o, options), *_rounded_bias(o))]
+    findings += [f for o in operators for f in (*_lost_clamp(o, lost), *_rounded_bias(o))]
     source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
     return Report(
         scheme=scheme.name,
@@ -421,8 +454,9 @@ def _rounded_bias(outcome) -> list[Finding]:
     return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 
-def _lost_clamp(outcome, options: Options) -> list[Finding]:
-    if outcome.clamp_lost is None or options.clamps == "exact":
+def _lost_clamp(outcome, lost: Mapping[tuple[int, int], str]) -> list[Finding]:
+    hint = lost.get((outcome.subgraph, outcome.index))
+    if outcome.clamp_lost is None or hint is None:
         return []
     below, above = outcome.clamp_lost
     sides = [
@@ -436,5 +470,5 @@ def _lost_clamp(outcome, options: Options) -> list[Finding]:
     return [
         Finding("note", outcome.label, "clamp",
                 f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",
-                "", "--clamps exact restores it")
+                "", hint)
     ]  # fmt: skip

@@ -5,6 +5,7 @@ Reads the frozen source and the plans; collects everything in one `Edit`; commit
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -62,17 +63,18 @@ class Memory:
 
 
 class Rewriter:
-    """Applies one plan to one subgraph edit."""
+    """Applies one plan to one subgraph edit. clamped: operators whose lost clamp is restored by
+    MAXIMUM and MINIMUM."""
 
     def __init__(
         self, edit: Edit, plan: Plan, scheme: Scheme, moments: dict[int, Moments],
-        corrections: Corrections, explicit_clamps: bool, memory: Memory | None = None,
+        corrections: Corrections, clamped: Container[int], memory: Memory | None = None,
     ) -> None:  # fmt: skip
         self.memory = memory
         self.whole, self.plan, self.scheme, self.moments = edit, plan, scheme, moments
         self.edit: SubgraphEdit = edit.subgraphs[plan.subgraph.index]
         self.source: Subgraph = plan.subgraph
-        self.corrections, self.explicit_clamps = corrections, explicit_clamps
+        self.corrections, self.clamped = corrections, clamped
         self.done = SubgraphRewrite()
         self._converted: dict[tuple[int, TensorType], int] = {}
         self._constants: dict[tuple, int] = {}
@@ -354,7 +356,7 @@ class Rewriter:
         """Let the operator write a tensor of its own; QUANTIZE carries it to the home grid."""
         for position, index in enumerate(op.outputs):
             want = self.plan.ports.get((op.index, "out", position))
-            restored = self.plan.lost_clamps.get(op.index) if self.explicit_clamps else None
+            restored = self.plan.lost_clamps.get(op.index) if op.index in self.clamped else None
             if want is None and restored is None:
                 continue
             home = self.edit.tensors[index]

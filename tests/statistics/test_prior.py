@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_calibrated import CASES, CONV, network
 
-from tflite_requant.statistics.prior import Belief, clipped, prior_moments
+from tflite_requant.statistics.prior import Belief, clipped, prior
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
 
@@ -38,7 +38,7 @@ def _quantiles(p):
 
 @pytest.mark.parametrize("model", CASES.values(), ids=CASES)
 def test_there_are_moments_for_every_weighted_operator(model):
-    moments = prior_moments(model)[0, 0]
+    moments = prior(model)[0][0, 0]
     op = model.main.operators[0]
     shape = model.main.tensors[op.inputs[1]].shape
     depthwise = op.opcode == "DEPTHWISE_CONV_2D"
@@ -52,14 +52,14 @@ def test_there_are_moments_for_every_weighted_operator(model):
 
 
 def test_a_graph_input_is_believed_normal_around_its_middle():
-    found = prior_moments(CASES["fully connected"])[0, 0]
+    found = prior(CASES["fully connected"])[0][0, 0]
     low, high = -100 * 0.25, 155 * 0.25
     assert found.mean[0].tolist() == [(low + high) / 2] * 6
     assert found.covariance[0].tolist() == [((high - low) / 4) ** 2] * 6
 
 
 def test_the_border_dims_the_taps_that_miss_it():
-    found = prior_moments(network("CONV_2D", (4, 4, 1), (1, 3, 3, 1), (4, 4, 1), **CONV))[0, 0]
+    found = prior(network("CONV_2D", (4, 4, 1), (1, 3, 3, 1), (4, 4, 1), **CONV))[0][0, 0]
     middle = found.mean[0, 4]
     assert found.mean[0] / middle == pytest.approx(
         [9 / 16, 3 / 4, 9 / 16, 3 / 4, 1, 3 / 4, 9 / 16, 3 / 4, 9 / 16]
@@ -90,7 +90,7 @@ def test_it_reaches_through_the_usual_operators():
     w = graph.tensor(TensorSpec("uint8", scale=0.1, zero_point=9, data=np.ones((3, 8))))
     y = graph.tensor(TensorSpec("uint8", (1, 3), 1.0, 0))
     graph.operator("FULLY_CONNECTED", (q, w, -1), (y,))
-    found = prior_moments(graph.build((x,), (y,)))[0, 8]
+    found = prior(graph.build((x,), (y,)))[0][0, 8]
     assert np.isfinite(found.mean).all()
     # an even share each, moved a little by what clips
     assert (found.mean[0, :4] > 0.2).all() and (found.mean[0, :4] < 0.3).all()

@@ -57,8 +57,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "power-of-two scale is relabelled",
     )
     what.add_argument(
-        "--clamps", choices=("fused", "exact"), default="fused", metavar="fused|exact",
-        help="exact: restore every old clamp, with MINIMUM and MAXIMUM where need be",
+        "--clamps", choices=("fused", "auto", "exact"), default="fused",
+        metavar="fused|auto|exact",
+        help="exact: restore every old clamp, with MINIMUM and MAXIMUM where need be; auto: only "
+        "those that matter, where the scheme allows these operators",
     )  # fmt: skip
     what.add_argument(
         "--allow-padv2", type=_padv2_count, default=0, metavar="N|any",

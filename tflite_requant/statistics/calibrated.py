@@ -22,10 +22,12 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.planning.explicit import Sides
+from tflite_requant.planning.explicit import overshoots as overshoots_of
 from tflite_requant.spread import kept_by_thread, parts, spread
 from tflite_requant.statistics.disturbance import EXAMPLES
 from tflite_requant.statistics.measure import Statistics
-from tflite_requant.statistics.prior import prior_moments
+from tflite_requant.statistics.prior import prior
 from tflite_requant.statistics.taps import Window, window
 
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
@@ -262,13 +264,20 @@ def calibrate(
             count += seen
     if not count:
         raise SampleError("no calibration samples: need at least one")
-    moments = prior_moments(model)
+    moments, overshoots = prior(model)
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
     origin = f"{count} calibration samples"
     inputs = tuple(_inputs(model, sample) for sample in examples)
+    counts = collector.counts()
+    overshoots |= {key: _overshoots(model, key, n) for key, n in counts.items()}
     return Statistics(
-        moments, collector.hits(), origin, inputs, some.chosen(model), collector.counts()
+        moments, collector.hits(), origin, inputs, some.chosen(model), counts, overshoots
     )
+
+
+def _overshoots(model: Model, key: tuple[int, int], counts: np.ndarray) -> Sides:
+    subgraph, tensor = key
+    return overshoots_of(counts, model.subgraphs[subgraph].tensors[tensor].qparams.scales[0])
 
 
 def _kept(samples: Iterable, examples: list, some: Kept) -> Iterator:

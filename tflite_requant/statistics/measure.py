@@ -11,7 +11,8 @@ import numpy as np
 from tflite_requant.correction.moments import Moments
 from tflite_requant.errors import UsageError
 from tflite_requant.model import Model
-from tflite_requant.statistics.prior import prior_moments
+from tflite_requant.planning.explicit import Sides
+from tflite_requant.statistics.prior import prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Statistics:
     least and greatest stored integer; origin: one line that says where they come from; examples: a
     few of the inputs, for what has to be tried out; samples: more of them, evenly spaced, for what
     has to run the model again and again; counts: (subgraph, tensor) -> how often each of the 256
-    integers of an 8-bit tensor was stored, least first."""
+    integers of an 8-bit tensor was stored, least first; overshoots: (subgraph, tensor) -> what the
+    ends of its range stop, below and above."""
 
     moments: dict[tuple[int, int], Moments]
     hits: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
@@ -28,6 +30,7 @@ class Statistics:
     examples: tuple = field(default=(), repr=False)
     samples: tuple = field(default=(), repr=False)
     counts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
+    overshoots: dict[tuple[int, int], Sides] = field(default_factory=dict, repr=False)
 
 
 PRIOR, SYNTHETIC = "prior", "synthetic"
@@ -57,7 +60,8 @@ def measure(
     if isinstance(calibration, Statistics):
         return calibration
     if calibration is None or (isinstance(calibration, str) and calibration == PRIOR):
-        return Statistics(prior_moments(model), origin="no data (analytic prior)")
+        moments, overshoots = prior(model)
+        return Statistics(moments, origin="no data (analytic prior)", overshoots=overshoots)
     from tflite_requant.statistics.calibrated import calibrate
 
     if isinstance(calibration, str):
@@ -66,8 +70,9 @@ def measure(
         # Made-up images say nothing about how often a real value saturates.
         origin = f"no data ({len(images)} synthetic images)"
         return Statistics(
-            measured.moments, origin=origin, examples=measured.examples, samples=measured.samples
-        )
+            measured.moments, origin=origin, examples=measured.examples, samples=measured.samples,
+            overshoots=prior(model)[1],
+        )  # fmt: skip
     return calibrate(model, calibration, progress=progress, executor=executor)
 
 

@@ -20,6 +20,7 @@ from tflite_requant.correction.moments import Moments
 from tflite_requant.model import Model, Operator, Subgraph
 from tflite_requant.planning.context import source_interval
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.planning.explicit import NOTHING, Overshoot, Sides
 from tflite_requant.rules.weighted import WeightedOperands, real_bias, source_weights
 from tflite_requant.statistics.taps import window
 
@@ -70,6 +71,17 @@ def clipped(belief: Belief, low: float, high: float) -> Belief:
         + high**2 * above
     )
     return _rounded(Belief(mean, np.maximum(second - mean**2, 0.0), belief.from_input))
+
+
+def _overshoot(beyond: np.ndarray, variance: np.ndarray) -> Overshoot:
+    """What of normal variables is beyond an end, where their means are by that much."""
+    deviation = np.sqrt(np.maximum(variance, 1e-30))
+    z = np.clip(beyond / deviation, -30, 30)
+    share, density = _cdf(z), _pdf(z)
+    square = deviation**2 * ((1 + z * z) * share + z * density)
+    whole = float(np.float32(share.mean()))
+    total = float(np.float32(np.maximum(square, 0.0).mean()))
+    return Overshoot(whole, total / whole) if whole else NOTHING
 
 
 def _rounded(belief: Belief) -> Belief:
@@ -123,6 +135,7 @@ class Prior:
         self.producers = subgraph.producers()
         self.beliefs: dict[int, Belief] = {}
         self.moments: dict[int, Moments] = {}
+        self.overshoots: dict[int, Sides] = {}
         for op in subgraph.operators:
             for index in op.outputs:
                 if index >= 0 and subgraph.tensors[index].is_quantized_activation:
@@ -148,7 +161,11 @@ class Prior:
         tensor = self.subgraph.tensors[index]
         channels = max(tensor.shape[-1] if tensor.shape else 1, 1)
         low, high = source_interval(tensor, self.producers.get(index))
-        self.beliefs[index] = clipped(belief.spread(channels), low, high)
+        free = belief.spread(channels)
+        self.beliefs[index] = clipped(free, low, high)
+        self.overshoots[index] = (
+            _overshoot(low - free.mean, free.variance), _overshoot(free.mean - high, free.variance)
+        )  # fmt: skip
 
     def _output(self, op: Operator, index: int) -> Belief:
         spec = spec_of(op)
@@ -259,10 +276,12 @@ def _area(shape: tuple[int, ...]) -> int:
     return max(int(np.prod(shape[1:3])), 1)
 
 
-def prior_moments(model: Model) -> dict[tuple[int, int], Moments]:
-    """(subgraph, operator) -> Moments of every weighted operator, without data."""
-    found = {}
+def prior(model: Model) -> tuple[dict[tuple[int, int], Moments], dict[tuple[int, int], Sides]]:
+    """(subgraph, operator) -> Moments of every weighted operator, and (subgraph, tensor) -> what
+    the ends of its range stop; without data."""
+    moments, overshoots = {}, {}
     for subgraph in model.subgraphs:
-        for op, moments in Prior(subgraph).moments.items():
-            found[subgraph.index, op] = moments
-    return found
+        found = Prior(subgraph)
+        moments |= {(subgraph.index, op): each for op, each in found.moments.items()}
+        overshoots |= {(subgraph.index, t): each for t, each in found.overshoots.items()}
+    return moments, overshoots
