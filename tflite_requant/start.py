@@ -16,6 +16,8 @@ MESSAGE = b"tflite-requant: interrupted\n"
 def console() -> None:
     """Entry point of `tflite-requant` and `python -m tflite_requant`."""
     signal.signal(signal.SIGINT, _end)
+    # Products here are many and small: threads wait for each other longer than they help.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from tflite_requant.cli.main import console as run
 
     signal.signal(signal.SIGTERM, _terminate)

@@ -205,3 +205,26 @@ def test_max_memory(tiny):
     assert "of memory, most of it at op" in line and "100 bytes are allowed" in line
     assert start(["tiny.tflite", "--max-memory", "1M"]).returncode == 0
     assert start(["tiny.tflite", "--max-memory", "much"]).returncode == 2
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("2", "2")])
+def test_products_use_one_thread_unless_told_otherwise(given, used):
+    """Decided before NumPy is imported, which reads it."""
+    hook = (
+        "import os, sys\n"
+        "class Hook:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'numpy':\n"
+        "            print(os.environ.get('OPENBLAS_NUM_THREADS'))\n"
+        "            os._exit(0)\n"
+        "sys.meta_path.insert(0, Hook())\n"
+        "from tflite_requant.start import console\n"
+        "console()\n"
+    )
+    env = {k: v for k, v in environment().items() if k != "OPENBLAS_NUM_THREADS"}
+    env |= {"OPENBLAS_NUM_THREADS": given} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", hook, "none.tflite"], capture_output=True, text=True, env=env,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout == f"{used}\n"
