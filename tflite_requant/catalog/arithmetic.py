@@ -188,10 +188,13 @@ INTEGER_PRODUCT = (("uint8", SINGLE_PRECISION), ("int8", SINGLE_PRECISION),
                    ("int16", SINGLE_PRECISION))  # fmt: skip
 
 TFLM = (
-    *(r for r in LITERT_REFERENCE if r.operator not in ("FULLY_CONNECTED", "MUL", *MICRO_OWN)),
+    *(r for r in LITERT_REFERENCE if r.operator not in (
+        "FULLY_CONNECTED", "MUL", "UNIDIRECTIONAL_SEQUENCE_LSTM", *MICRO_OWN)),
     Arithmetic("", "SUB", default=SINGLE_THROUGHOUT, own=(("int16", "general"),)),
     Arithmetic("", "FULLY_CONNECTED", per_tensor=INTEGER_PRODUCT, wide="int64",
                own=(("int16", "narrow-without-bias"),)),
+    Arithmetic("", "UNIDIRECTIONAL_SEQUENCE_LSTM", default=SINGLE_PRECISION,
+               own=(("int8", "from-operators"),)),
     *(Arithmetic("", operator, own=own, wide="int64" if operator == "TRANSPOSE_CONV" else None)
       for operator, own in MICRO_OWN.items()),
 )  # fmt: skip

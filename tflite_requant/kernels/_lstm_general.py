@@ -18,6 +18,7 @@ from tflite_requant.fixedpoint.multiplier import INTEGER_RESCALES, quantize_mult
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
 from tflite_requant.fixedpoint.rounding import divide_truncated, shift_half_away
 from tflite_requant.kernels._accumulate import zero_point
+from tflite_requant.kernels._lstm_gates import GATE_SCALE, words
 from tflite_requant.kernels._rescale import effective_scale, rescale
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray
 
@@ -25,7 +26,6 @@ PEEPHOLES = {0: 9, 1: 10, 3: 11}
 PROJECTION, PROJECTION_BIAS = 16, 17
 NORMS = 20
 EXTENSIONS = (*PEEPHOLES.values(), PROJECTION, PROJECTION_BIAS, *range(NORMS, NORMS + 4))
-GATE_SCALE = 2.0**-12
 FRACTION = 15
 
 
@@ -123,10 +123,10 @@ class _Gate:
 
     def __call__(self, x: np.ndarray, h: np.ndarray, cell: np.ndarray) -> np.ndarray:
         first = exact_matmul(x, self.matrix) + (self.bias if self.norm is None else 0)
-        gate = _words(rescale(wrap32(first), self.real, self.rounding))
+        gate = words(rescale(wrap32(first), self.real, self.rounding))
         second = rescale(wrap32(exact_matmul(h, self.recurrent)), self.recurrent_real,
                          self.rounding)  # fmt: skip
-        gate = _words(gate + second)
+        gate = words(gate + second)
         if self.peephole is not None:
             gate = self._seen_through(gate, cell)
         return gate if self.norm is None else _normalized(gate, self.norm, self.bias, self.rounding)
@@ -146,7 +146,7 @@ class _Gate:
         weights = np.tile(self.peephole.integers[: self.outputs].astype(np.int64), batch)
         product = rescale(weights * cell.reshape(-1)[:count], self.peephole_real, self.rounding)
         flat = gate.reshape(-1).copy()
-        flat[:count] = _words(flat[:count] + product)
+        flat[:count] = words(flat[:count] + product)
         return flat.reshape(gate.shape)
 
 
@@ -163,11 +163,7 @@ def _normalized(gate: np.ndarray, norm: QArray, bias: np.ndarray, rounding: str)
     weighted = rescaled * norm.integers.astype(np.int64) + bias
     halved = divide_truncated(weighted + np.where(weighted > 0, 512, -512), 1024)
     multiplier, shift = quantize_multiplier(float(np.float32(norm.scale)))
-    return _words(step(halved, multiplier, shift + 12))
-
-
-def _words(values: np.ndarray) -> np.ndarray:
-    return np.clip(values, -32768, 32767)
+    return words(step(halved, multiplier, shift + 12))
 
 
 def _steps(clip: float, scale: float, most: int) -> int:

@@ -46,6 +46,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     reason = ""
     if profile.startswith(LITERT):
         reason = condition(op, inputs) or grid_condition(op, inputs, outputs)
+    elif profile == "tflm" and op.name == "MUL" and _lacks_scale(outputs, "int16"):
+        reason = "TFLite Micro has no MUL of int16 without scales"
     if reason:
         return [Finding("error", subgraph.label(op), "kernel", reason)]
     if profile in SHIFTS and outputs:
@@ -89,6 +91,10 @@ def _unlike(
         return None
     found = f"{' '.join(t or '(absent)' for t in taken)} -> {' '.join(made)}"
     return found, " or ".join(signatures)
+
+
+def _lacks_scale(tensors: list[Tensor], dtype: str) -> bool:
+    return any(t.dtype == dtype and t.qparams is None for t in tensors)
 
 
 def _named(what: str, real: np.ndarray, exact: np.ndarray) -> str:

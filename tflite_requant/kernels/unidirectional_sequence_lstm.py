@@ -16,23 +16,22 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import Arithmetic, Rescaling
 from tflite_requant.fixedpoint import gemmlowp
-from tflite_requant.fixedpoint.matmul import float_type_for
-from tflite_requant.fixedpoint.ranges import saturate, wrap32
+from tflite_requant.fixedpoint.ranges import saturate
 from tflite_requant.fixedpoint.rounding import shift_half_away
-from tflite_requant.kernels._accumulate import centred32, reach, zero_point
+from tflite_requant.kernels._accumulate import centred32, zero_point
+from tflite_requant.kernels._lstm_gates import GateProducts, words
 from tflite_requant.kernels._lstm_general import GeneralStep, is_general
-from tflite_requant.kernels._rescale import effective_scale, prepared_rescale, rescale
-from tflite_requant.kernels._types import Attributes, Operands, QArray, Stage
+from tflite_requant.kernels._lstm_micro import MicroStep
+from tflite_requant.kernels._rescale import rescale
+from tflite_requant.kernels._types import Attributes, KernelError, Operands, Stage
 
 ORDER = (1, 3, 0, 2)  # forget, output, input, cell: those with a logistic function first
-GATE_SCALE = 2.0**-12
 FRACTION = 15
 
 
 def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> Iterator[Stage]:
     data, output_state, cell_state = (operands.input(i) for i in (0, 18, 19))
-    kind = GeneralStep if is_general(operands) else _Step
-    step = kind(operands, attributes, arithmetic.rescaling("int8"))
+    step = _kind(operands, arithmetic)(operands, attributes, arithmetic.rescaling("int8"))
     time_major = bool(attributes.get("time_major"))
     series = centred32(data) if time_major else np.swapaxes(centred32(data), 0, 1)
     hidden, cell = output_state.integers, cell_state.integers.astype(np.int64)
@@ -44,6 +43,14 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     yield "state19", cell.astype(np.int16)
     stacked = np.stack(outputs)
     yield "output", stacked if time_major else np.swapaxes(stacked, 0, 1)
+
+
+def _kind(operands: Operands, arithmetic: Arithmetic):
+    if arithmetic.law("int8") == "from-operators":
+        if is_general(operands):
+            raise KernelError("TFLite Micro has no peepholes, projection or normalization of LSTM")
+        return MicroStep
+    return GeneralStep if is_general(operands) else _Step
 
 
 class _Step:
@@ -59,11 +66,11 @@ class _Step:
         self.clip = int(min(float(clip / np.float32(cell.scale)), 32767.0)) if clip > 0 else 0
         positions = [i for i in ORDER if operands.input(1 + i) is not None]
         self.units = operands.input(1 + positions[0]).shape[0]
-        self.from_data = _Products(
+        self.from_data = GateProducts(
             [operands.input(1 + i) for i in positions], data, law,
             [operands.input(12 + i) for i in positions],
         )  # fmt: skip
-        self.from_state = _Products([operands.input(5 + i) for i in positions], state, law)
+        self.from_state = GateProducts([operands.input(5 + i) for i in positions], state, law)
         hidden = operands.intermediates[4] if len(operands.intermediates) > 4 else operands.output
         self.hidden_zero = hidden.qparams.zero_points[0]
         self.hidden_real = float(np.float32(2.0**-15 / hidden.qparams.scale * 2.0**-15))
@@ -77,7 +84,7 @@ class _Step:
         from_data: the gates' part that comes from the data; hidden, cell: stored integers.
         """
         h = hidden.astype(np.int32) - np.int32(self.state_zero)
-        gates = _words(_words(from_data) + self.from_state(h))
+        gates = words(words(from_data) + self.from_state(h))
         units = self.units
         candidate = self.tanh[gates[:, -units:]]
         forget, out, *into = np.split(self.logistic[gates[:, :-units]], gates.shape[1] // units - 1,
@@ -85,35 +92,9 @@ class _Step:
         kept = shift_half_away(forget * cell, FRACTION)
         opened = 32767 - forget if self.coupled else into[0]
         added = shift_half_away(opened * candidate, 2 * FRACTION + self.cell_log)
-        cell = _words(kept + added)
+        cell = words(kept + added)
         if self.clip:
             cell = np.clip(cell, -self.clip, self.clip)
         product = out * self.tanh_of_cell[cell]
         rescaled = rescale(product, self.hidden_real, self.rounding)
         return saturate(rescaled + self.hidden_zero, np.int8), cell
-
-
-class _Products:
-    """Products of one operand with the weights of all gates, side by side, in the gates' units."""
-
-    def __init__(self, weights: list[QArray], data: QArray, law: Rescaling, biases=()) -> None:
-        count = weights[0].shape[0]
-        scales = [effective_scale(data.scale, w.scale, GATE_SCALE, law) for w in weights]
-        real = np.repeat(np.array(scales, np.float64), count)
-        self.matrix = np.concatenate([w.integers.T for w in weights], axis=1)
-        bound = reach(data) * int(np.abs(self.matrix.astype(np.int64)).sum(axis=0).max(initial=0))
-        self.matrix = self.matrix.astype(float_type_for(bound))
-        self.bias = np.concatenate(
-            [np.zeros(count, np.int64) if b is None else b.integers.astype(np.int64)
-             for b in biases or [None] * len(weights)]
-        )  # fmt: skip
-        self.rescale = prepared_rescale(real, law.rounding)
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """values: (..., rows, in), centred integers; int64 (..., rows, gates * units)."""
-        products = np.matmul(values.astype(self.matrix.dtype), self.matrix).astype(np.int64)
-        return self.rescale(wrap32(products + self.bias))
-
-
-def _words(values: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(values, -32768), 32767)
