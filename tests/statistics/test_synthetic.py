@@ -8,11 +8,11 @@ import pytest
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
 from tflite_requant.statistics import is_data_free, measure
-from tflite_requant.statistics.synthetic import SyntheticImages
+from tflite_requant.statistics.synthetic import SCENES, SyntheticImages
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 DEMO = "examples/demo/digits_qat_uint8.tflite"
-FIRST_SHA256 = "edb7071775d179041f4684c12ead4ebefa8160d483aa53b25aee72cb8e6b6d11"
+FIRST_SHA256 = "0019bf7b9fe103a249b6a9dd9759469ac2472bdddaab5962d01348679228d297"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,19 @@ def test_image_n_does_not_depend_on_how_many_are_made(demo):
 def test_the_images_are_these_on_every_machine(demo):
     data = b"".join(i.tobytes() for i in SyntheticImages(demo, 4, seed=0))
     assert hashlib.sha256(data).hexdigest() == FIRST_SHA256
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.__name__)
+def test_scenes_have_contrast_at_every_scale(scene):
+    """Halving the resolution leaves most of the contrast of neighbours, as in photographs."""
+    ratios = []
+    for seed in range(8):
+        image = scene(np.random.default_rng(seed), 96, 96, 3)
+        assert image.shape == (96, 96, 3)
+        half = image.reshape(48, 2, 48, 2, 3).mean(axis=(1, 3))
+        fine, coarse = (abs(np.diff(i, axis=1)).mean() for i in (image, half))
+        ratios.append(coarse / fine)
+    assert 1.0 < min(ratios) and max(ratios) < 2.0
 
 
 @pytest.mark.parametrize(
