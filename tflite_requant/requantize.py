@@ -187,8 +187,10 @@ def requantize(
     """Put a model on a scheme.
 
     calibration: samples on axis 0, or any iterable of samples (an array, or a tuple of arrays for
-    several inputs); integers of the input's dtype are stored integers, floats real values. None or
-    "prior": the data-free estimate. `statistics.measure(model, samples)` once, for several schemes.
+    several inputs); integers of the input's dtype are stored integers, floats real values. "prior":
+    the data-free estimate; "synthetic", "synthetic:N": images that are made up; None: what of these
+    is better, see `statistics.default_calibration`. `statistics.measure(model, samples)` once, for
+    several schemes.
 
     Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError.
     """
@@ -197,6 +199,8 @@ def requantize(
     screen(model)
     require_filled(model)
     make_plans(model, scheme, options)
+    if calibration is None:
+        calibration = statistics.default_calibration(model, scheme)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
     draft = _Draft(model, scheme, options, known)
     found = _searched(draft) if options.search else None

@@ -7,7 +7,8 @@ import pytest
 
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
-from tflite_requant.statistics import is_data_free, measure
+from tflite_requant.schemes import load_scheme
+from tflite_requant.statistics import default_calibration, is_data_free, measure
 from tflite_requant.statistics.synthetic import SCENES, SyntheticImages
 from tflite_requant.testing import TensorSpec, one_operator_model
 
@@ -79,3 +80,27 @@ def test_words_that_need_no_data(word, demo):
 def test_unknown_words_are_usage_errors(word, demo):
     with pytest.raises(UsageError, match="synthetic"):
         measure(demo, word)
+
+
+def image_model(*shape: int, opcode: str = "RELU"):
+    spec = TensorSpec("uint8", shape, 0.1, 0)
+    return one_operator_model(opcode, inputs=[spec], outputs=[spec])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "model", "word"),
+    [
+        ("symmetric-po2", image_model(1, 8, 8, 3), "synthetic"),
+        ("symmetric-po2-per-tensor", image_model(1, 8, 8, 3), "synthetic"),
+        ("symmetric-per-tensor", image_model(1, 8, 8, 3), "synthetic"),
+        ("po2-multiplier", image_model(1, 8, 8, 3), "synthetic"),
+        ("int8", image_model(1, 8, 8, 3), "prior"),
+        ("symmetric", image_model(1, 8, 8, 3), "prior"),
+        ("symmetric-po2", image_model(1, 8, 8, 1), "prior"),
+        ("symmetric-po2", image_model(1, 12), "prior"),
+        ("symmetric-po2", image_model(1, 8, 8, 3, opcode="FFT2D"), "prior"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_default_is_what_measures_better(scheme, model, word):
+    assert default_calibration(model, load_scheme(scheme)) == word

@@ -70,8 +70,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how it is made")
     how.add_argument(
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]",
-        help=".npy, .npz or a folder of images; prior (the default) and synthetic, which makes "
-        "images up, need no data",
+        help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need no "
+        "data; default synthetic for schemes by which weights leave their grids (powers of two, "
+        "one scale a tensor) and models of colour images, else prior",
     )  # fmt: skip
     how.add_argument(
         "--correction",
@@ -133,10 +134,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     options = _options(args)
     model = files.load(source)
     samples = _samples(args, model)
-    known = _statistics(args, model, samples)
+    known = _statistics(args, model, samples, schemes)
     attempts = [
-        _attempt(model, scheme, output, args, samples, known, options, conditions)
-        for scheme, output in zip(schemes, outputs, strict=True)
+        _attempt(model, scheme, output, args, samples, statistics, options, conditions)
+        for scheme, output, statistics in zip(schemes, outputs, known, strict=True)
     ]
     good = all(attempt.succeeded for attempt in attempts)
     if good:
@@ -285,18 +286,23 @@ def _samples(args: argparse.Namespace, model):
     return samples
 
 
-def _statistics(args: argparse.Namespace, model, samples):
-    """What weighted operators read, measured once for all schemes."""
+def _statistics(args: argparse.Namespace, model, samples, schemes: list[Scheme]) -> list:
+    """What weighted operators read, for each scheme; measured once each way."""
     from tflite_requant import statistics
     from tflite_requant.requantize import screen
 
     with _naming(args.model):
         screen(model)
-    given = args.calibration if samples is None else samples
+    ways = [args.calibration or statistics.default_calibration(model, s) for s in schemes]
     with workers.executor_of(args) as executor:
-        return statistics.measure(
-            model, given, progress=shows_progress(args), seed=args.seed, executor=executor
-        )  # fmt: skip
+        known = {
+            way: statistics.measure(
+                model, way if samples is None else samples,
+                progress=shows_progress(args), seed=args.seed, executor=executor,
+            )
+            for way in dict.fromkeys(ways)
+        }  # fmt: skip
+    return [known[way] for way in ways]
 
 
 def _measured(source, model, samples, args) -> dict[str, float]:

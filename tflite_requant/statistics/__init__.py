@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from tflite_requant.statistics.disturbance import disturbance, judged_tensors
-from tflite_requant.statistics.measure import Statistics, is_data_free, measure
+from tflite_requant.statistics.measure import (
+    Statistics,
+    default_calibration,
+    is_data_free,
+    measure,
+)
 from tflite_requant.statistics.synthetic import SyntheticImages
 
 __all__ = [
-    "Statistics", "SyntheticImages", "disturbance", "is_data_free", "judged_tensors", "measure",
+    "Statistics", "SyntheticImages", "default_calibration", "disturbance", "is_data_free",
+    "judged_tensors", "measure",
 ]  # fmt: skip

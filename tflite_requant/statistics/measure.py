@@ -10,9 +10,12 @@ import numpy as np
 
 from tflite_requant.correction.moments import Moments
 from tflite_requant.errors import UsageError
+from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model
 from tflite_requant.planning.explicit import Sides
+from tflite_requant.schemes import Scheme
 from tflite_requant.statistics.prior import prior
+from tflite_requant.statistics.synthetic import DEFAULT_COUNT, SyntheticImages, takes_colour_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,21 @@ def is_data_free(calibration: object) -> bool:
     return isinstance(calibration, str) and calibration.split(":")[0] in (PRIOR, SYNTHETIC)
 
 
+def default_calibration(model: Model, scheme: Scheme) -> str:
+    """The way to statistics without data that measures better: "synthetic" where weights have to
+    leave the grids that they were trained on, in models of colour images that can be run; else
+    "prior", which is as good there and takes no time."""
+    weights = scheme.weights
+    leave = (
+        weights.scale != "any"
+        or scheme.activations.scale != "any"
+        or (weights.granularity == "per-tensor" and weights.zero_point != "any")
+    )
+    if leave and takes_colour_images(model) and not Interpreter(model).unsupported:
+        return SYNTHETIC
+    return PRIOR
+
+
 def measure(
     model: Model,
     calibration: np.ndarray | Iterable | str | Statistics | None = None,
@@ -51,7 +69,8 @@ def measure(
 ) -> Statistics:
     """Statistics of a model.
 
-    calibration: samples; None or "prior" for the data-free estimate; "synthetic" or "synthetic:N"
+    calibration: samples; None or "prior" for the data-free estimate (`default_calibration` knows
+    which is better); "synthetic" or "synthetic:N"
     for N images that are made up (`seed`); Statistics come back as they are. executor: runs the
     samples in parts; the result is the same with any.
 
@@ -77,8 +96,6 @@ def measure(
 
 
 def _synthetic(model: Model, calibration: str, seed: int):
-    from tflite_requant.statistics.synthetic import DEFAULT_COUNT, SyntheticImages
-
     word, _, count = calibration.partition(":")
     if word != SYNTHETIC or (count and not count.isdecimal()):
         raise UsageError(

@@ -50,19 +50,28 @@ class SyntheticImages:
         return stored.astype(self.tensor.dtype)[None]
 
 
-def _image_input(model: Model) -> Tensor:
+def takes_colour_images(model: Model) -> bool:
+    """Whether the input is an image of three colours; of one, it may as well be a spectrogram."""
+    return _is_image(model) and model.inputs[0].shape[3] == 3
+
+
+def _is_image(model: Model) -> bool:
     tensor = model.inputs[0] if len(model.inputs) == 1 else None
-    if (
-        tensor is None
-        or not tensor.is_quantized_activation
-        or len(tensor.shape) != 4
-        or tensor.shape[0] != 1
-        or tensor.shape[3] not in CHANNELS
-        or min(tensor.shape[1:3]) < 4
-    ):
+    return (
+        tensor is not None
+        and tensor.is_quantized_activation
+        and len(tensor.shape) == 4
+        and tensor.shape[0] == 1
+        and tensor.shape[3] in CHANNELS
+        and min(tensor.shape[1:3]) >= 4
+    )
+
+
+def _image_input(model: Model) -> Tensor:
+    if not _is_image(model):
         shapes = ", ".join(str(list(t.shape)) for t in model.inputs)
         raise SampleError(
             f"synthetic images need one quantized image input [1, H, W, 1 or 3]; "
             f"this model reads {shapes}; give samples, or leave --calibration out"
         )
-    return tensor
+    return model.inputs[0]
