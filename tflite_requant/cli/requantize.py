@@ -70,8 +70,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how it is made")
     how.add_argument(
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]",
-        help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need no "
-        "data; default synthetic for schemes by which weights leave their grids (powers of two, "
+        help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need "
+        "no data; default synthetic for schemes by which weights leave their grids (powers of two, "
         "one scale a tensor) and models of colour images, else prior",
     )  # fmt: skip
     how.add_argument(
