@@ -1,0 +1,106 @@
+"""QUANTIZE operators where the grid of a tensor is not the one that an operator needs."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from types import MappingProxyType
+
+from tflite_requant.model import Operator, Record, TensorType, new_operator
+from tflite_requant.planning.grid import shifted
+from tflite_requant.rewrite.clamps import insert_clamp
+from tflite_requant.rewrite.desk import Desk
+
+QUANTIZE_OPTIONS = Record("QuantizeOptions", MappingProxyType({}))
+# 8-bit types become each other by a shift, and only int8 and int16 convert into one another.
+CHAINS = {("int16", "uint8"): "int8", ("uint8", "int16"): "int8"}
+
+
+class Bridges:
+    """Puts QUANTIZE around operators and at the graph's borders.
+
+    clamped: operators whose lost clamp is restored by MAXIMUM and MINIMUM.
+    """
+
+    def __init__(self, desk: Desk, clamped: Container[int]) -> None:
+        self.desk, self.clamped = desk, clamped
+        self.plan, self.source, self.edit, self.done = desk.plan, desk.source, desk.edit, desk.done
+        self._converted: dict[tuple[int, TensorType], int] = {}
+
+    def inputs(self, op: Operator) -> None:
+        """Let the operator read its inputs on the grids that the plan gives it."""
+        for position, index in enumerate(op.inputs):
+            want = self.plan.ports.get((op.index, "in", position))
+            if want is None or self.source.tensors[index].is_constant:
+                continue
+            tensor = self._convert(index, self.edit.tensors[index].type, want, before=op.index)
+            self.edit.replace_input(op.index, position, tensor)
+
+    def _convert(self, tensor: int, have: TensorType, want: TensorType, *, before: int) -> int:
+        """A tensor with the value of `tensor` on another grid, made once by QUANTIZE."""
+        key = (tensor, want)
+        if key not in self._converted:
+            middle = self._middle(have, want)
+            start = tensor if middle is None else self._convert(tensor, have, middle, before=before)
+            old = self.edit.tensors[tensor]
+            made = self.edit.add_tensor(
+                f"{old.name}/{want.dtype}", old.shape, want, shape_signature=old.shape_signature
+            )
+            self.edit.insert_before(before, self._quantize(start, made))
+            self._converted[key] = made
+        return self._converted[key]
+
+    @staticmethod
+    def _middle(have: TensorType, want: TensorType) -> TensorType | None:
+        dtype = CHAINS.get((have.dtype, want.dtype))
+        if dtype is None:
+            return None
+        return shifted(have, dtype) or shifted(want, dtype)
+
+    def _quantize(self, start: int, end: int) -> Operator:
+        a, b = self.edit.tensors[start], self.edit.tensors[end]
+        version = 2 if "int16" in (a.dtype, b.dtype) else 1
+        self.done.inserted.append(f"QUANTIZE {a.dtype} -> {b.dtype} {b.name}")
+        return new_operator("QUANTIZE", version, (start,), (end,), QUANTIZE_OPTIONS)
+
+    def outputs(self, op: Operator) -> None:
+        """Let the operator write a tensor of its own; QUANTIZE carries it to the home grid."""
+        for position, index in enumerate(op.outputs):
+            want = self.plan.ports.get((op.index, "out", position))
+            restored = self.plan.lost_clamps.get(op.index) if op.index in self.clamped else None
+            if want is None and restored is None:
+                continue
+            home = self.edit.tensors[index]
+            kind = want or home.type
+            made = self.edit.add_tensor(
+                f"{home.name}/{kind.dtype if want else 'unclamped'}", home.shape, kind,
+                shape_signature=home.shape_signature,
+            )  # fmt: skip
+            self.edit.replace_output(op.index, position, made)
+            chain = [made]
+            if restored is not None:
+                chain = [insert_clamp(self.desk, op, made, index if want is None else None)]
+            if want is not None:
+                middle = self._middle(kind, home.type)
+                if middle is not None:
+                    step = self.edit.add_tensor(f"{home.name}/{middle.dtype}", home.shape, middle)
+                    self.edit.insert_after(op.index, self._quantize(chain[-1], step))
+                    chain.append(step)
+                self.edit.insert_after(op.index, self._quantize(chain[-1], index))
+
+    def borders(self) -> None:
+        """Graph outputs that keep their old type: the home tensor gives its name to the border."""
+        for index, want in self.plan.outputs.items():
+            home = self.edit.tensors[index]
+            last = self.source.operators[-1].index
+            inner = f"{home.name}/{home.dtype}"
+            name = home.name
+            self.edit.rename(index, inner)
+            middle, start = self._middle(home.type, want), index
+            if middle is not None:
+                start = self.edit.add_tensor(f"{name}/{middle.dtype}", home.shape, middle)
+                self.edit.insert_after(last, self._quantize(index, start))
+            border = self.edit.add_tensor(
+                name, home.shape, want, shape_signature=home.shape_signature
+            )
+            self.edit.insert_after(last, self._quantize(start, border))
+            self.desk.whole.replace_io(self.source.index, index, border, outputs=True)

@@ -1,0 +1,30 @@
+"""What every step of rewriting one subgraph reads, and where it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tflite_requant.errors import Finding
+from tflite_requant.model import Edit, Subgraph, SubgraphEdit
+from tflite_requant.planning import Plan
+from tflite_requant.rules.weighted import Rewritten
+from tflite_requant.schemes import Scheme
+
+
+@dataclass
+class SubgraphRewrite:
+    """What was done to one subgraph, for the report."""
+
+    weighted: dict[int, Rewritten] = field(default_factory=dict)
+    inserted: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Desk:
+    """whole: the model's edit; edit: that of the plan's subgraph, which `source` was."""
+
+    def __init__(self, whole: Edit, plan: Plan, scheme: Scheme) -> None:
+        self.whole, self.plan, self.scheme = whole, plan, scheme
+        self.source: Subgraph = plan.subgraph
+        self.edit: SubgraphEdit = whole.subgraphs[plan.subgraph.index]
+        self.done = SubgraphRewrite()
