@@ -18,7 +18,8 @@ from tflite_requant.errors import (
 from tflite_requant.flatbuffer import read, write
 from tflite_requant.memory import METADATA_NAME, memory_of
 from tflite_requant.model import Buffer
-from tflite_requant.requantize import Options, described, requantize, screen
+from tflite_requant.requantize import Options, requantize, screen
+from tflite_requant.rewrite.remembering import described
 from tflite_requant.schemes.loader import load_scheme, preset_names
 from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 from tflite_requant.version import VERSION

@@ -1,22 +1,70 @@
-"""What became of each operator and tensor: the report's rows."""
+"""What became of each operator and tensor: the report and its rows."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
-from tflite_requant.model import Operator, TensorType
+from tflite_requant.model import Model, Operator, TensorType
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.outcome import OperatorOutcome, TensorOutcome
+from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
 from tflite_requant.rewrite import SubgraphRewrite
 from tflite_requant.rules.weighted import Rewritten, as_matrix
+from tflite_requant.schemes import Scheme
 from tflite_requant.statistics import Statistics
+
+
+def report_of(
+    model: Model,
+    new: Model,
+    scheme: Scheme,
+    corrections: tuple[str, ...],
+    plans: Mapping[int, Plan],
+    done: Mapping[int, SubgraphRewrite],
+    known: Statistics,
+    *,
+    judged: Sequence[Finding],
+    lost: Mapping[tuple[int, int], str],
+    searched: str = "",
+) -> Report:
+    """The whole report. plans, done: by subgraph; judged: what `check` says of the result; lost:
+    (subgraph, operator) of clamps that are not restored -> what would restore them; searched: what
+    a search found, a few words behind the origin of the statistics.
+    """
+    changed = new is not model
+    findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
+    findings += [f for d in done.values() for f in d.findings]
+    findings += judged
+    if changed and model.unknown_fields:
+        findings.append(_unknown_fields(model))
+    operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
+    findings += [f for o in operators for f in (*_lost_clamp(o, lost), *_rounded_bias(o))]
+    source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
+    return Report(
+        scheme=scheme.name,
+        summary=scheme.summary,
+        arithmetic=scheme.arithmetic,
+        data=known.origin + searched,
+        changed=changed,
+        operators=operators,
+        tensors=tuple(o for p in plans.values() for o in tensor_outcomes(p)),
+        findings=tuple(findings),
+        inserted=tuple(line for d in done.values() for line in d.inserted),
+        source_sha256=hashlib.sha256(source_bytes).hexdigest(),
+        result_sha256=hashlib.sha256(result_bytes).hexdigest(),
+        source_bytes=len(source_bytes),
+        result_bytes=len(result_bytes),
+        corrections=corrections,
+    )
 
 
 def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
@@ -119,3 +167,40 @@ def _exactness(plan: Plan, op: Operator, spec, rewritten) -> str:
     return (
         "bit-identical" if identity.same_for_all_inputs(plan, op, spec, rewritten) else "grid-exact"
     )
+
+
+def _unknown_fields(model: Model) -> Finding:
+    return Finding(
+        "warning", "model", "unknown-field",
+        f"{len(model.unknown_fields)} fields are newer than the schema known here and are not "
+        f"written: {', '.join(model.unknown_fields[:3])}", "fields of schema/tflite.fbs",
+        "a later release may know them",
+    )  # fmt: skip
+
+
+def _rounded_bias(outcome) -> list[Finding]:
+    if not outcome.bias_rounded:
+        return []
+    found = f"its bias was rounded by up to {outcome.bias_rounded:.2g} output steps"
+    hint = "its few bits at one position hold no more"
+    return [Finding("note", outcome.label, "bias-position", found, "", hint)]
+
+
+def _lost_clamp(outcome, lost: Mapping[tuple[int, int], str]) -> list[Finding]:
+    hint = lost.get((outcome.subgraph, outcome.index))
+    if outcome.clamp_lost is None or hint is None:
+        return []
+    below, above = outcome.clamp_lost
+    sides = [
+        f"{steps:.0f} steps {side}" for steps, side in ((below, "below"), (above, "above")) if steps
+    ]
+    hits = ""
+    if outcome.clamp_hits is not None:
+        low, high = outcome.clamp_hits
+        rates = [f"{r:.3%}" for r, lost in ((low, below), (high, above)) if lost]
+        hits = f", reached by {' and '.join(rates)} of the samples' values"
+    return [
+        Finding("note", outcome.label, "clamp",
+                f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",
+                "", hint)
+    ]  # fmt: skip

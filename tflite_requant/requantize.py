@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tflite_requant import statistics
-from tflite_requant.catalog import min_runtime_version
 from tflite_requant.check import check
-from tflite_requant.describe import operator_outcomes, tensor_outcomes
+from tflite_requant.describe import operator_outcomes, report_of
 from tflite_requant.errors import Finding, NotQuantizedError, RefusedError, UsageError
-from tflite_requant.memory import METADATA_NAME
 from tflite_requant.model import Edit, Model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
@@ -24,13 +19,12 @@ from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
+from tflite_requant.rewrite.remembering import remember
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
 from tflite_requant.search import LITERT, Factors, Found, Search, corrected_biases
 from tflite_requant.validation import require_filled
-from tflite_requant.version import VERSION
 
-MIN_RUNTIME = "min_runtime_version"
 CLAMPS = ("fused", "auto", "exact")
 EXPLICIT = ("MAXIMUM", "MINIMUM")  # clamps that no fused activation makes
 SEARCH_SAMPLES = 32  # images that are made up for a search without samples
@@ -288,7 +282,7 @@ class _Draft:
         self.changed = edit.is_changed
         if not self.changed:
             return self.model
-        _remember(edit, self.model, self.scheme, self.options, plans)
+        remember(edit, self.model, self.scheme, plans, self.options.keep_unknown)
         return edit.commit()
 
     def _rewriter(self, edit: Edit, index: int, one: Plan) -> Rewriter:
@@ -315,10 +309,9 @@ class _Draft:
         return explicit.worthwhile(one, known)
 
     def report(self, new: Model, judged: list[Finding], found: Found | None) -> Report:
-        return _report(
-            self.model, new, self.scheme, self.options, self.plans, self.done, judged,
-            self.known, self.changed, found,
-            self._hints(),
+        return report_of(
+            self.model, new, self.scheme, self.options.correction, self.plans, self.done,
+            self.known, judged=judged, lost=self._hints(), searched=_search_line(found),
         )  # fmt: skip
 
     def _hints(self) -> dict[tuple[int, int], str]:
@@ -351,128 +344,11 @@ def _searched(draft: _Draft) -> Found:
     ).run()  # fmt: skip
 
 
-def _remember(
-    edit: Edit, model: Model, scheme: Scheme, options: Options, plans: dict[int, Plan]
-) -> None:
-    """The metadata by which later commands know what this model is."""
-    entry = {
-        "format": 1,
-        "tool": f"tflite_requant {VERSION}",
-        "scheme": scheme.name,
-        "arithmetic": scheme.arithmetic,
-        "source_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
-        "source_tensors": [len(s.tensors) for s in model.subgraphs],
-        "relabelled": [entry for s, p in plans.items() for entry in _relabelled(s, p)],
-    }
-    if options.keep_unknown:
-        entry["keep_unknown"] = True
-    edit.set_metadata(
-        METADATA_NAME, json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
-    )
-    edit.description = described(model.description, scheme.name)
-    old = model.metadata_bytes(MIN_RUNTIME)
-    if old is not None:
-        kinds = [(op.opcode, op.version) for s in edit.subgraphs for op in s.operators_in_order()]
-        version = min_runtime_version(kinds)
-        if version is not None:
-            edit.set_metadata(MIN_RUNTIME, version.encode().ljust(len(old), b"\0"))
-
-
-def described(old: str | None, scheme: str) -> str:
-    """A model's description with a note at its end, which viewers such as Netron show."""
-    kept = re.sub(r" ?\[tflite_requant [^\[\]]*\]$", "", old or "")
-    return f"{kept} [tflite_requant {VERSION}: {scheme}]".lstrip()
-
-
-def _relabelled(subgraph: int, plan: Plan) -> list[dict]:
-    """Tensors whose stored reals are not the true ones: true = scale * (q - zero_point) - offset,
-    with the true scale, which is the stored one over the gain."""
-    changed = {t for t, gain in plan.gains.items() if gain != 1} | set(plan.offsets)
-    entries = []
-    for tensor in sorted(changed):
-        gain = plan.gains.get(tensor, 1.0)
-        entries.append(
-            {
-                "subgraph": subgraph,
-                "tensor": tensor,
-                "scale": plan.home[tensor].qparams.scale / gain,
-                "offset": plan.offsets.get(tensor, 0.0) / gain,
-                "gain": gain,
-            }
-        )
-    return entries
-
-
-def _report(
-    model, new, scheme, options, plans, done, judged, known, changed, found, lost
-) -> Report:
-    """lost: (subgraph, operator) of clamps that are not restored -> what would restore them."""
-    findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
-    findings += [f for d in done.values() for f in d.findings]
-    findings += judged
-    if changed and model.unknown_fields:
-        findings.append(_unknown_fields(model))
-    operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
-    findings += [f for o in operators for f in (*_lost_clamp(o, lost), *_rounded_bias(o))]
-    source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
-    return Report(
-        scheme=scheme.name,
-        summary=scheme.summary,
-        arithmetic=scheme.arithmetic,
-        data=known.origin + (_search_line(found) if found else ""),
-        changed=changed,
-        operators=operators,
-        tensors=tuple(o for p in plans.values() for o in tensor_outcomes(p)),
-        findings=tuple(findings),
-        inserted=tuple(line for d in done.values() for line in d.inserted),
-        source_sha256=hashlib.sha256(source_bytes).hexdigest(),
-        result_sha256=hashlib.sha256(result_bytes).hexdigest(),
-        source_bytes=len(source_bytes),
-        result_bytes=len(result_bytes),
-        corrections=options.correction,
-    )
-
-
-def _search_line(found: Found) -> str:
+def _search_line(found: Found | None) -> str:
+    if found is None:
+        return ""
     gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
     return (
         f"; {len(found.factors)} scales moved by {found.tried} trials searched, "
         f"{gain:.2f} dB less noise on its samples"
     )
-
-
-def _unknown_fields(model: Model) -> Finding:
-    return Finding(
-        "warning", "model", "unknown-field",
-        f"{len(model.unknown_fields)} fields are newer than the schema known here and are not "
-        f"written: {', '.join(model.unknown_fields[:3])}", "fields of schema/tflite.fbs",
-        "a later release may know them",
-    )  # fmt: skip
-
-
-def _rounded_bias(outcome) -> list[Finding]:
-    if not outcome.bias_rounded:
-        return []
-    found = f"its bias was rounded by up to {outcome.bias_rounded:.2g} output steps"
-    hint = "its few bits at one position hold no more"
-    return [Finding("note", outcome.label, "bias-position", found, "", hint)]
-
-
-def _lost_clamp(outcome, lost: Mapping[tuple[int, int], str]) -> list[Finding]:
-    hint = lost.get((outcome.subgraph, outcome.index))
-    if outcome.clamp_lost is None or hint is None:
-        return []
-    below, above = outcome.clamp_lost
-    sides = [
-        f"{steps:.0f} steps {side}" for steps, side in ((below, "below"), (above, "above")) if steps
-    ]
-    hits = ""
-    if outcome.clamp_hits is not None:
-        low, high = outcome.clamp_hits
-        rates = [f"{r:.3%}" for r, lost in ((low, below), (high, above)) if lost]
-        hits = f", reached by {' and '.join(rates)} of the samples' values"
-    return [
-        Finding("note", outcome.label, "clamp",
-                f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",
-                "", hint)
-    ]  # fmt: skip
