@@ -23,6 +23,25 @@ def pair(second=None, first=None, between=None, taps=1, scale=6 / 255, zero=0, f
     return net.build((x,), (y,))
 
 
+def judged(opcode, between=None):
+    """conv -> h, saturating on both sides -> something that sees only differences, perhaps."""
+    net = Net()
+    x, h = net.act("x"), net.act("h", 0.1, 90)
+    net.conv(x, h)
+    last = h
+    if between:
+        last = net.act("p", 0.1, 90)
+        net.operator(between, (h,), (last,), {"new_shape": (1, 4, 4, 2)})
+    if opcode.startswith("ARG"):
+        y = net.tensor(TensorSpec("int32", (1, 4, 4), name="y"))
+        axis = net.tensor(TensorSpec("int32", data=np.array(3, np.int32)))
+        net.operator(opcode, (last, axis), (y,), {"output_type": "INT32"})
+    else:
+        y = net.act("y", *((1 / 16, 255) if opcode == "LOG_SOFTMAX" else (1 / 256, 0)))
+        net.operator(opcode, (last,), (y,), {"beta": 1.0} if opcode == "SOFTMAX" else {})
+    return net.build((x,), (y,))
+
+
 def offsets(model, name="symmetric", **options):
     found = plan(model.main, scheme(name), **options)
     assert not [f for f in found.findings if f.severity == "error"]
@@ -52,6 +71,11 @@ class TestWhere:
             ),
             pytest.param(pair(between=("TRANSPOSE", {})), {"h", "p"}, id="through a transpose"),
             pytest.param(pair(between=("LOGISTIC", {}), scale=1 / 256), set(), id="F2: a curve"),
+            pytest.param(judged("SOFTMAX"), {"h"}, id="SOFTMAX sees differences"),
+            pytest.param(judged("SOFTMAX", "RESHAPE"), {"h", "p"}, id="SOFTMAX behind a reshape"),
+            pytest.param(judged("LOG_SOFTMAX"), {"h"}, id="LOG_SOFTMAX sees differences"),
+            pytest.param(judged("ARG_MAX"), {"h"}, id="ARG_MAX sees differences"),
+            pytest.param(judged("TANH"), set(), id="F2: TANH sees values"),
             pytest.param(pair(scale=8 / 255), set(), id="F1: the clamp is not the saturation"),
             pytest.param(pair(scale=8 / 255, fused="NONE"), {"h"}, id="F1: saturation alone"),
             pytest.param(pair(scale=5 / 255), {"h"}, id="F1: saturation within the clamp"),

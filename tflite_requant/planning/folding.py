@@ -7,7 +7,8 @@ bias.
 
 F1  the producer is a weighted operator, and its clamp is exactly the saturation of the grid.
 F2  every consumer is a weighted operator that reads no padding, or whose padding a PADV2 takes over
-    (`padding`), or passes the tensor on unchanged (a pool, a reshape) to such ones.
+    (`padding`), or sees only differences (SOFTMAX, ARG_MAX), or passes the tensor on unchanged (a
+    pool, a reshape) to such ones.
 F3  the tensor is no constant, no variable, no graph input or output.
 """
 
@@ -22,6 +23,8 @@ TRANSPARENT = {
     "AVERAGE_POOL_2D", "EXPAND_DIMS", "MAX_POOL_2D", "RESHAPE", "SQUEEZE", "TRANSPOSE",
 }  # fmt: skip
 NEVER_UNPADDED = {"TRANSPOSE_CONV"}
+# Their results are the same for x and x + constant.
+BLIND_TO_OFFSETS = {"ARG_MAX", "ARG_MIN", "LOG_SOFTMAX", "SOFTMAX"}
 
 
 def reads_padding(subgraph: Subgraph, op: Operator) -> bool:
@@ -94,4 +97,4 @@ def _reader_allows(
     if is_weighted(spec):
         unpadded = op.index in padded or not reads_padding(subgraph, op)
         return spec.inputs[position].role == "activation" and unpadded
-    return position == 0 and _passes_on(op, tensors)
+    return position == 0 and (op.opcode in BLIND_TO_OFFSETS or _passes_on(op, tensors))
