@@ -100,3 +100,17 @@ class RefusedError(RequantError):
 
 class UnsupportedOperatorError(RefusedError):
     """The interpreter has no kernel for operators that the asked outputs need."""
+
+    side = ""  # of a comparison: "A" or "B"
+
+    def about(self, side: str) -> UnsupportedOperatorError:
+        """The same refusal, of one model of two."""
+        other = type(self)(self.summary, self.findings)
+        other.side = side
+        return other
+
+    def __str__(self) -> str:
+        return f"{self.side}: {super().__str__()}" if self.side else super().__str__()
+
+    def __reduce__(self):
+        return type(self), (self.summary, self.findings), {"side": self.side}

@@ -131,7 +131,9 @@ class Interpreter:
         if missing:
             count = f"{len(missing)} operator{'s' if len(missing) > 1 else ''}"
             raise UnsupportedOperatorError(
-                f"the interpreter cannot compute {count} that the outputs need", tuple(missing)
+                f"the interpreter cannot compute {count} that the outputs need, in arithmetic "
+                f"{self.arithmetic}",
+                tuple(missing),
             )
         parts = [self._once(graph, feeds, asked, keep, on_operator) for feeds in samples]
         found = parts[0]

@@ -7,6 +7,7 @@ import json
 from tflite_requant.model import Model
 
 METADATA_NAME = "tflite_requant"
+DEFAULT_ARITHMETIC = "litert-reference"
 
 
 def memory_of(model: Model) -> dict | None:
@@ -19,3 +20,9 @@ def memory_of(model: Model) -> dict | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
+
+
+def arithmetic_of(model: Model) -> str | None:
+    """The arithmetic profile that a model was made for, or None where it does not say."""
+    told = (memory_of(model) or {}).get("arithmetic")
+    return told if isinstance(told, str) else None

@@ -220,7 +220,8 @@ def mystery() -> bytes:
             id="other-outputs",
         ),
         pytest.param(
-            "mystery.tflite mystery.tflite --inputs random:1", 1, "op 0 Mystery y: [kernel]",
+            "mystery.tflite mystery.tflite --inputs random:1", 1,
+            "mystery.tflite: the interpreter cannot compute 1 operator",
             id="unsupported",
         ),
     ],
@@ -245,3 +246,34 @@ def test_without_litert(tiny, capsys, monkeypatch):
     assert out == ""
     (line,) = messages(err)
     assert "pip install 'tflite-requant[runtime]'" in line
+
+
+@pytest.fixture
+def unsigned(tiny):
+    """u.tflite: tiny.tflite on a scheme whose results only the profile `extended` computes."""
+    assert main(["tiny.tflite", "-s", "symmetric-unsigned", "-o", "u.tflite", "-q"]) == 0
+    return Path("u.tflite")
+
+
+def test_each_model_runs_in_its_own_arithmetic(unsigned, capsys, validator):
+    words = ("tiny.tflite", "u.tflite", "--inputs", "random:3")
+    compare(*words)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "arithmetic litert-reference of A, extended of B" in told
+    compare(*words, "--json")
+    document = json.loads(capsys.readouterr().out)
+    validator.validate(document)
+    (one,) = document["comparisons"]
+    assert (one["arithmetic"], one["arithmetic_b"]) == ("litert-reference", "extended")
+
+
+def test_an_arithmetic_that_is_asked_for_is_that_of_both(unsigned, capsys):
+    words = ("tiny.tflite", "u.tflite", "--inputs", "random:3", "--arithmetic")
+    compare(*words, "extended")
+    assert "  arithmetic  extended" in capsys.readouterr().out.splitlines()
+    assert compare(*words, "litert-reference") == 1
+    assert "u.tflite: the interpreter cannot" in " ".join(messages(capsys.readouterr().err))
+    assert compare(*words, "shift-half-up") == 1
+    said = " ".join(messages(capsys.readouterr().err))
+    assert said.startswith("tiny.tflite: the interpreter cannot compute")
+    assert "in arithmetic shift-half-up" in said

@@ -173,7 +173,9 @@ def mystery() -> bytes:
             "tiny.tflite --inputs x.npy -o tiny.tflite", 2, "this is the model", id="over-model"
         ),
         pytest.param(
-            "mystery.tflite --inputs random:1", 1, "op 0 Mystery y: [kernel] no kernel",
+            "mystery.tflite --inputs random:1", 1,
+            "mystery.tflite: the interpreter cannot compute 1 operator that the outputs need, in "
+            "arithmetic litert-reference op 0 Mystery y [kernel] no kernel",
             id="unsupported",
         ),
     ],
@@ -207,3 +209,33 @@ def test_help_imports_nothing_heavy(command):
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_arithmetic_of_the_metadata_is_taken(here, capsys):
+    assert main(["tiny.tflite", "-s", "symmetric-unsigned", "-o", "u.tflite", "-q"]) == 0
+    assert main(["run", "u.tflite", "--inputs", "random:2"]) == 0
+    assert "  arithmetic  extended" in capsys.readouterr().out.splitlines()
+    assert main(["run", "u.tflite", "--inputs", "random:2", "--arithmetic", "single-rounding"]) == 1
+    err = capsys.readouterr().err
+    assert "u.tflite: the interpreter cannot compute 2 operators" in " ".join(messages(err))
+    assert err.splitlines()[-1].strip() == "hint  use --arithmetic extended"
+
+
+def test_refusals_are_grouped_and_not_all_shown(folder, capsys):
+    graph = GraphBuilder()
+    tensors = [
+        graph.tensor(TensorSpec(dtype, (1, 4), 0.5, 0, name=f"t{i}"))
+        for i, dtype in enumerate(["int8", "uint8"] * 20)
+    ]
+    for x, y in zip(tensors, tensors[1:], strict=False):
+        graph.operator("ADD", [x, x], [y])
+    Path("mixed.tflite").write_bytes(graph.build(tensors[:1], tensors[-1:]).to_bytes())
+    shown = {}
+    for flag in ("-q", "-v"):
+        assert main(["run", "mixed.tflite", "--inputs", "random:1", flag]) == 1
+        shown[flag] = capsys.readouterr().err.splitlines()
+        assert sum("mixed-types" in line for line in shown[flag]) == 1
+    assert sum(" ADD " in line for line in shown["-q"]) == 20
+    assert sum(" ADD " in line for line in shown["-v"]) == 39
+    assert "39 operators" in shown["-q"][0]
+    assert "the first 20, -v shows all" in " ".join(shown["-q"])

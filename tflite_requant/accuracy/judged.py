@@ -12,7 +12,7 @@ from tflite_requant.errors import UsageError
 from tflite_requant.extract import PASSES_THROUGH, cut_at, last_softmax_input
 from tflite_requant.feeds import moved
 from tflite_requant.interpreter import Interpreter
-from tflite_requant.memory import memory_of
+from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model import Model, QArray, Tensor
 from tflite_requant.runtime import litert_run
 
@@ -39,7 +39,7 @@ class Judged:
         self.way = way
         self.names = tuple(t.name for t in self.model.outputs)
         ours, _, arithmetic = way.partition(":")
-        own = (memory_of(model) or {}).get("arithmetic", "litert-reference")
+        own = arithmetic_of(model) or DEFAULT_ARITHMETIC
         self._bytes = self.model.to_bytes() if runs and ours != INTERPRETER else b""
         self._interpreter = None
         if runs and ours == INTERPRETER:

@@ -7,6 +7,7 @@ import argparse
 from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import workers
 from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress, warn
 from tflite_requant.compare.outcome import NUMBERS, Comparison
 from tflite_requant.errors import UsageError
@@ -30,7 +31,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--arithmetic", metavar="NAME[,...]",
-        help="arithmetic profiles; default litert-reference, and every one of LiteRT's without B. "
+        help="arithmetic profile of both models; default for each that of its metadata, or "
+        "litert-reference; without B several, default every one of LiteRT's. "
         f"Known: {', '.join(profile_names())}",
     )  # fmt: skip
     workers.add_flags(parser)
@@ -54,7 +56,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     profiles = _profiles(args.arithmetic, b is not None)
     samples = load_samples(args.inputs, a, seed=args.seed)
     warn(samples.notes, args.quiet)
-    with workers.executor_of(args) as executor:
+    sides = {"A": args.a, "B": args.b}
+    with workers.executor_of(args) as executor, naming(sides):
         found = [
             compare(
                 a, b, samples, arithmetic=profile, progress=shows_progress(args), executor=executor
@@ -85,13 +88,15 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     return code, "" if args.quiet else "\n".join(_text(args, samples.origin, found, names))
 
 
-def _profiles(text: str | None, two_models: bool) -> tuple[str, ...]:
-    """The profiles to run. Raises UsageError for an empty name, or several with two models."""
+def _profiles(text: str | None, two_models: bool) -> tuple[str | None, ...]:
+    """The profiles to run, None for each model's own.
+
+    Raises UsageError for an empty name, or several with two models.
+    """
     from tflite_requant.compare.litert import profiles_with_runtime
-    from tflite_requant.compare.models import DEFAULT_ARITHMETIC
 
     if text is None:
-        return (DEFAULT_ARITHMETIC,) if two_models else profiles_with_runtime()
+        return (None,) if two_models else profiles_with_runtime()
     words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
     if not all(words):
         raise UsageError(f"--arithmetic {text!r}: an empty name in the list")

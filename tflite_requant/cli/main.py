@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
 from tflite_requant.cli.parser import parser_of
 from tflite_requant.cli.terminal import PROGRAM, complain, tell
-from tflite_requant.errors import FormatError, RequantError, Terminated, UsageError
+from tflite_requant.errors import (
+    Finding,
+    FormatError,
+    RefusedError,
+    RequantError,
+    Terminated,
+    UsageError,
+)
 from tflite_requant.limits import allowing, parse_memory
 from tflite_requant.report.findings import finding_lines
 
@@ -46,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
         tell(text)
         return code
     except FormatError as error:
-        _complain_of_file(error, args.verbose)
+        if len(error.findings) < 2:
+            complain(str(error))
+        else:
+            _complain_of(str(error).split("\n")[0], error.findings, args.verbose)
+        return error.exit_code
+    except RefusedError as error:
+        _complain_of(error.summary, error.findings, args.verbose)
         return error.exit_code
     except RequantError as error:
         complain(str(error))
@@ -68,16 +81,13 @@ def run(args: argparse.Namespace) -> int:
         return BUG
 
 
-def _complain_of_file(error: FormatError, verbose: bool) -> None:
-    """One line for one finding; for several, their number and each of them below."""
-    if len(error.findings) < 2:
-        complain(str(error))
-        return
-    shown = error.findings if verbose else error.findings[:SHOWN_FINDINGS]
-    details = finding_lines(shown)
-    if len(shown) < len(error.findings):
-        details.append(f"  and {len(error.findings) - len(shown):,} more; -v shows all")
-    complain(str(error).split("\n")[0], details)
+def _complain_of(summary: str, findings: Sequence[Finding], verbose: bool) -> None:
+    """A line, and the findings below it; how many are left out stands before what is told last,
+    so that what to do ends it."""
+    shown = findings if verbose else findings[:SHOWN_FINDINGS]
+    if len(shown) < len(findings):
+        summary += f"; the first {len(shown)}, -v shows all"
+    complain(summary, finding_lines(shown))
 
 
 def _interrupted(error: KeyboardInterrupt | None) -> int:

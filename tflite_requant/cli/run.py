@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_requant.catalog.arithmetic import profile_names
+from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress, warn
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
@@ -26,8 +27,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help=".npy, .npz, a folder of images, or N random samples",
     )  # fmt: skip
     parser.add_argument(
-        "--arithmetic", metavar="NAME", default="litert-reference",
-        help=f"arithmetic profile; default litert-reference. Known: {', '.join(profile_names())}",
+        "--arithmetic", metavar="NAME",
+        help="arithmetic profile; default that of the model's metadata, or litert-reference. "
+        f"Known: {', '.join(profile_names())}",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="FILE.npz",
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
     from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
+    from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
     from tflite_requant.samples import load_samples
     from tflite_requant.samples.archive import npz_bytes
 
@@ -57,7 +60,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         if output.resolve() == Path(args.model).resolve():
             raise UsageError(f"{output}: this is the model, which is never changed")
     model = files.load(args.model)
-    interpreter = Interpreter(model, args.arithmetic)
+    profile = args.arithmetic
+    if profile is None:
+        profile = arithmetic_of(model) or DEFAULT_ARITHMETIC
+    interpreter = Interpreter(model, profile)
     kept = kept_tensors(model, args.keep)
     samples = load_samples(args.inputs, model, seed=args.seed)
     warn(samples.notes, args.quiet)
@@ -66,7 +72,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     with _bar(samples, shows_progress(args)) as watched:
         for sample in watched:
             asked = {*columns, *model.main.outputs}
-            found = interpreter.run(feeds_of_sample(model, sample), keep=sorted(asked))
+            with naming({"": args.model}):
+                found = interpreter.run(feeds_of_sample(model, sample), keep=sorted(asked))
             for summary in summaries:
                 summary.add(found[summary.index])
             for index, arrays in columns.items():
@@ -77,11 +84,11 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         files.write_all({output: npz_bytes({n: columns[i] for i, n in names.items()})})
     if args.json:
         return 0, document(
-            "run", model=args.model, arithmetic=args.arithmetic, inputs=samples.origin,
+            "run", model=args.model, arithmetic=profile, inputs=samples.origin,
             samples=len(samples), written=args.output,
             outputs=[plain(s.value()) for s in summaries],
         )  # fmt: skip
-    return 0, "" if args.quiet else "\n".join(_text(args, samples, summaries))
+    return 0, "" if args.quiet else "\n".join(_text(args, profile, samples, summaries))
 
 
 def kept_tensors(model, keep: str | None) -> list[int]:
@@ -186,9 +193,11 @@ def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
         yield bar
 
 
-def _text(args: argparse.Namespace, samples, summaries: list[OutputSummary]) -> list[str]:
+def _text(
+    args: argparse.Namespace, profile: str, samples, summaries: list[OutputSummary]
+) -> list[str]:
     overview = [
-        ("arithmetic", args.arithmetic),
+        ("arithmetic", profile),
         ("samples", f"{len(samples):,}, {samples.origin}"),
     ]
     if args.output:

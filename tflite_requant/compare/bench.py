@@ -8,24 +8,27 @@ import numpy as np
 
 from tflite_requant.compare.litert import LiteRT, runtime_of
 from tflite_requant.compare.matching import Pair, computed, match, match_inputs
-from tflite_requant.errors import SampleError
+from tflite_requant.errors import SampleError, UnsupportedOperatorError
 from tflite_requant.feeds import moved, stored_values
 from tflite_requant.interpreter import Interpreter
+from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model import Model
 
 
 class TwoModels:
-    """Two models in our interpreter.
+    """Two models in our interpreter, each in its own arithmetic unless one is given.
 
-    pairs: tensors that are compared; against: what B is; only_b: computed tensors of B without a
-    partner.
+    profiles: of A and of B. pairs: tensors that are compared; against: what B is; only_b: computed
+    tensors of B without a partner.
     """
 
     against = "model"
 
-    def __init__(self, a: Model, b: Model, arithmetic: str) -> None:
+    def __init__(self, a: Model, b: Model, arithmetic: str | None) -> None:
         self.model = a
-        self._ours, self._theirs = Interpreter(a, arithmetic), Interpreter(b, arithmetic)
+        own = (arithmetic_of(m) or DEFAULT_ARITHMETIC for m in (a, b))
+        self.profiles = tuple(own) if arithmetic is None else (arithmetic, arithmetic)
+        self._ours, self._theirs = map(Interpreter, (a, b), self.profiles)
         self._wiring = match_inputs(a, b)
         can_a, can_b = _computable(self._ours), _computable(self._theirs)
         self.pairs = [p for p in match(a, b) if p.a.index in can_a and p.b.index in can_b]
@@ -38,8 +41,8 @@ class TwoModels:
             feeds = feeds_of_sample(self.model, sample)
             other = [moved(feeds[p], old, new) for p, old, new in self._wiring]
             yield (
-                self._ours.run(feeds, keep=[p.a.index for p in self.pairs]),
-                self._theirs.run(other, keep=[p.b.index for p in self.pairs]),
+                _run("A", self._ours, feeds, [p.a.index for p in self.pairs]),
+                _run("B", self._theirs, other, [p.b.index for p in self.pairs]),
             )
 
 
@@ -50,7 +53,7 @@ class WithLiteRT:
 
     def __init__(self, model: Model, arithmetic: str) -> None:
         kernels = runtime_of(arithmetic)
-        self.model, self.against = model, kernels.title
+        self.model, self.against, self.profiles = model, kernels.title, (arithmetic, arithmetic)
         self._interpreter = Interpreter(model, arithmetic)
         outputs, can = set(model.main.outputs), _computable(self._interpreter)
         self.pairs = [
@@ -64,7 +67,15 @@ class WithLiteRT:
         """For each sample, the results of both; LiteRT does not show every tensor."""
         feeds = (feeds_of_sample(self.model, s) for s in samples)
         for arrays, found in self._runtime.runs(feeds):
-            yield self._interpreter.run(arrays, keep=[p.a.index for p in self.pairs]), found
+            yield _run("A", self._interpreter, arrays, [p.a.index for p in self.pairs]), found
+
+
+def _run(side: str, interpreter: Interpreter, feeds: list[np.ndarray], keep: list[int]):
+    """Kept tensors of a run, or a refusal that says which model it is about."""
+    try:
+        return interpreter.run(feeds, keep=keep)
+    except UnsupportedOperatorError as error:
+        raise error.about(side) from None
 
 
 def feeds_of_sample(model: Model, sample) -> list[np.ndarray]:

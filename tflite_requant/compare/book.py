@@ -49,14 +49,16 @@ class Book:
         for tally, later in zip(self.tallies, tallies, strict=True):
             tally.merge(later)
 
-    def result(self, arithmetic: str, against: str, only_b: tuple[str, ...]) -> Comparison:
+    def result(
+        self, profiles: tuple[str, str], against: str, only_b: tuple[str, ...]
+    ) -> Comparison:
         """The comparison. Raises SampleError where there was no sample."""
         if not self.samples:
             raise SampleError("no samples to compare on; need at least one")
         main = self.model.main
         labels = {t: main.label(op) for t, op in main.producers().items()}
         return Comparison(
-            arithmetic,
+            profiles[0],
             against,
             self.samples,
             tuple(
@@ -67,4 +69,5 @@ class Book:
             tuple(t.name for t in computed(self.model) if t.index not in self._seen),
             only_b,
             self._same if self._scores is not None else None,
+            profiles[1],
         )

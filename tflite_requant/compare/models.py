@@ -16,12 +16,12 @@ from tflite_requant.compare.bench import TwoModels, WithLiteRT
 from tflite_requant.compare.book import Book
 from tflite_requant.compare.outcome import Comparison
 from tflite_requant.interpreter import Results
+from tflite_requant.memory import DEFAULT_ARITHMETIC
 from tflite_requant.model import Model
 from tflite_requant.samples import array_samples, load_samples
 from tflite_requant.spread import kept_by_thread, parts, spread
 
 PART = 8  # samples that a worker runs before it answers
-DEFAULT_ARITHMETIC = "litert-reference"
 Inputs = str | np.ndarray | Mapping[str, np.ndarray] | Iterable
 Source = Model | bytes | str | PathLike
 Watch = Callable[[Results, Results], None]
@@ -32,7 +32,7 @@ def compare(
     b: Source | None,
     inputs: Inputs,
     *,
-    arithmetic: str = DEFAULT_ARITHMETIC,
+    arithmetic: str | None = None,
     progress: bool = False,
     executor: Executor | None = None,
 ) -> Comparison:
@@ -44,7 +44,8 @@ def compare(
             array with the samples on axis 0, a dict of those by input name, or an iterable of
             samples, each an array or a tuple in graph order. B gets the same stored integers, or
             where its input is quantized otherwise the same real values on its grid.
-
+    arithmetic: a profile for both models; None: for each the one that its metadata says it was
+            made for, or litert-reference; against LiteRT litert-reference.
     executor: runs the samples in parts; what comes out is the same with any.
 
     One sample at a time is in memory. Tensors are matched by what a requantized model remembers of
@@ -73,7 +74,7 @@ def compare_models(
     a: Model,
     b: Model | None,
     samples: Iterable,
-    arithmetic: str,
+    arithmetic: str | None,
     progress: bool = False,
     watch: Watch | None = None,
     executor: Executor | None = None,
@@ -93,14 +94,18 @@ def compare_models(
             work = partial(_worked, models, arithmetic)
             for state in spread(executor, work, parts(watched, PART)):
                 book.merge(state)
-    return book.result(arithmetic, bench.against, bench.only_b)
+    return book.result(bench.profiles, bench.against, bench.only_b)
 
 
-def _bench(a: Model, b: Model | None, arithmetic: str) -> TwoModels | WithLiteRT:
-    return WithLiteRT(a, arithmetic) if b is None else TwoModels(a, b, arithmetic)
+def _bench(a: Model, b: Model | None, arithmetic: str | None) -> TwoModels | WithLiteRT:
+    if b is None:
+        return WithLiteRT(a, DEFAULT_ARITHMETIC if arithmetic is None else arithmetic)
+    return TwoModels(a, b, arithmetic)
 
 
-def _worked(models: tuple[bytes, bytes | None], arithmetic: str, part: tuple[int, list]) -> tuple:
+def _worked(
+    models: tuple[bytes, bytes | None], arithmetic: str | None, part: tuple[int, list]
+) -> tuple:
     """A worker's share: what a book says of some samples."""
     bench = _kept_bench(models, arithmetic)
     first, samples = part
@@ -111,7 +116,9 @@ def _worked(models: tuple[bytes, bytes | None], arithmetic: str, part: tuple[int
 
 
 @kept_by_thread
-def _kept_bench(models: tuple[bytes, bytes | None], arithmetic: str) -> TwoModels | WithLiteRT:
+def _kept_bench(
+    models: tuple[bytes, bytes | None], arithmetic: str | None
+) -> TwoModels | WithLiteRT:
     a, b = (None if data is None else files.load(data) for data in models)
     return _bench(a, b, arithmetic)
 

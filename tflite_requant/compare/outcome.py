@@ -60,7 +60,8 @@ class TensorComparison:
 class Comparison:
     """All tensors that were compared, in execution order of A.
 
-    arithmetic: the profile that our interpreter ran. against: "model", or which kernels of LiteRT.
+    arithmetic: the profile in which our interpreter ran A; arithmetic_b: B, which may be another
+    one; against LiteRT the same. against: "model", or which kernels of LiteRT.
     only_a, only_b: computed tensors without a partner, or that LiteRT does not show.
     same_top1: samples whose first class is the same, None where A is no classifier.
     """
@@ -72,6 +73,7 @@ class Comparison:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     same_top1: int | None = None
+    arithmetic_b: str = ""
 
     @property
     def exact(self) -> bool:

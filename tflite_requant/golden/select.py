@@ -7,10 +7,8 @@ import re
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.errors import UsageError
 from tflite_requant.golden.request import Request
-from tflite_requant.memory import memory_of
+from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model import Model, Operator
-
-DEFAULT_ARITHMETIC = "litert-reference"
 
 
 def chosen_operators(model: Model, layers: tuple[str, ...]) -> list[Operator]:
@@ -62,8 +60,7 @@ def profiles(model: Model, request: Request) -> tuple[str, str | None]:
 
     Raises UsageError where the request contradicts the model and does not insist.
     """
-    told = (memory_of(model) or {}).get("arithmetic")
-    of_model = told if isinstance(told, str) else None
+    of_model = arithmetic_of(model)
     asked = request.arithmetic or of_model or DEFAULT_ARITHMETIC
     arithmetic_for(asked, "")
     if of_model and asked != of_model and not request.force:

@@ -37,8 +37,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     if profile != MIXING:
         mixed = _mixed_types(op.name, inputs, outputs)
         if mixed:
-            need = f"one 8-bit type, or arithmetic {MIXING!r}"
-            return [Finding("error", subgraph.label(op), "mixed-types", mixed, need)]
+            need, hint = "one 8-bit type", f"use --arithmetic {MIXING}"
+            return [Finding("error", subgraph.label(op), "mixed-types", mixed, need, hint)]
     types = _unlike(profile, op, inputs, outputs)
     if types:
         found, need = types

@@ -34,7 +34,7 @@ def comparison_lines(found: Comparison, b: str, verbose: bool = False) -> list[s
 
 
 def _overview(found: Comparison, b: str) -> list[tuple[str, str]]:
-    pairs = [("against", b), ("arithmetic", found.arithmetic), ("compared", _compared(found))]
+    pairs = [("against", b), ("arithmetic", _arithmetic(found)), ("compared", _compared(found))]
     pairs.append(("answer", _answer(found)))
     first = found.first
     if first is not None:
@@ -57,6 +57,12 @@ def _overview(found: Comparison, b: str) -> list[tuple[str, str]]:
         if names:
             pairs.append((name, _listed(names)))
     return pairs
+
+
+def _arithmetic(found: Comparison) -> str:
+    if found.arithmetic_b in ("", found.arithmetic):
+        return found.arithmetic
+    return f"{found.arithmetic} of A, {found.arithmetic_b} of B"
 
 
 def _compared(found: Comparison) -> str:
@@ -169,6 +175,7 @@ def comparison_value(found: Comparison) -> dict[str, Any]:
     first = found.first
     return {
         "arithmetic": found.arithmetic,
+        "arithmetic_b": found.arithmetic_b,
         "against": found.against,
         "samples": found.samples,
         "exact": found.exact,

@@ -18,13 +18,13 @@ def study(
     samples: Iterable,
     data: str,
     *,
-    arithmetic: str = "litert-reference",
+    arithmetic: str | None = None,
     progress: bool = False,
 ) -> Study:
     """Run both models on samples of the source's inputs through our interpreter.
 
-    samples: as `compare` takes them. data: one phrase that says what they are. Histograms count
-    every computed tensor of 8 or 16 bits with one scale.
+    samples, arithmetic: as `compare` takes them. data: one phrase that says what the samples are.
+    Histograms count every computed tensor of 8 or 16 bits with one scale.
 
     Raises SampleError, UnsupportedOperatorError, UsageError as `compare`.
     """
@@ -56,4 +56,4 @@ def study(
     )
     partners = {t.index: t.index_b for t in comparison.tensors}
     weighted = tuple(weights_studies(source, result, partners))
-    return Study(comparison.samples, data, arithmetic, tensors, weighted)
+    return Study(comparison.samples, data, comparison.arithmetic_b, tensors, weighted)

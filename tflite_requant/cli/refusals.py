@@ -1,0 +1,18 @@
+"""Refusals that say which file they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tflite_requant.errors import UnsupportedOperatorError
+
+
+@contextmanager
+def naming(files: Mapping[str, str]) -> Iterator[None]:
+    """Let what the interpreter refuses name its file. files: by the side that an error names."""
+    try:
+        yield
+    except UnsupportedOperatorError as error:
+        summary = f"{files[error.side]}: {error.summary}"
+        raise UnsupportedOperatorError(summary, error.findings) from None
