@@ -281,19 +281,44 @@ def test_grey_images(pictures):
     assert found[0].reshape(-1).tolist() == [grey] * 4
 
 
+def test_a_narrow_input_of_one_channel_may_be_no_image(pictures):
+    spec = TensorSpec("int8", (1, 49, 10, 1), 0.1, 83)
+    with pytest.raises(SampleError, match=r"is this an image model \(49 x 10, 1 channel\)\?"):
+        load_samples(str(pictures), model_of(spec))
+
+
+def test_what_was_done_to_images_is_told(pictures):
+    how = Preprocessing(0.5, mean=(127.5,), std=(64.0,))
+    folder = str(pictures)
+    told = [load_samples(folder, model_of(MOBILENET), preprocessing=p).origin for p in (None, how)]
+    assert told == [
+        f"images of {folder}, middle 87.5 %", f"images of {folder}, middle 50 %, mean 127.5, std 64"
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_no_image_is_named_once(pictures):
+    (pictures / "a.jpg").write_text("<html>")
+    with pytest.raises(SampleError) as caught:
+        list(load_samples(str(pictures), model_of(MOBILENET)))
+    assert str(caught.value) == (
+        f"{pictures / 'a.jpg'}: cannot be read as an image: no format that Pillow knows; replace "
+        "it, or take it out of the folder"
+    )
+
+
 def test_images_that_do_not_work(pictures, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SampleError, match="no images"):
         load_samples(str(tmp_path / "empty"), model_of(MOBILENET))
     with pytest.raises(SampleError, match="which is no image"):
         load_samples(str(pictures), model_of(FEATURES))
-    with pytest.raises(SampleError, match="give mean and std"):
+    with pytest.raises(SampleError, match="give --mean and --std"):
         load_samples(str(pictures), model_of(INT8_STANDARDIZED))
     with pytest.raises(SampleError, match="one input"):
         load_samples(str(pictures), model_of(MOBILENET, FEATURES))
     (pictures / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     samples = load_samples(str(pictures), model_of(MOBILENET))
-    with pytest.raises(SampleError, match="b.png: cannot be read as an image") as caught:
+    with pytest.raises(SampleError, match="b.png: cannot be read as an image: .*; re") as caught:
         list(samples)
     assert "\n" not in str(caught.value)
 

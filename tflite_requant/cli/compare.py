@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from tflite_requant.catalog.arithmetic import profile_names
-from tflite_requant.cli import workers
+from tflite_requant.cli import pictures, workers
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.refusals import naming
-from tflite_requant.cli.terminal import complain, shows_progress, warn
+from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.compare.outcome import NUMBERS, Comparison
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document
@@ -36,6 +36,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         f"Known: {', '.join(profile_names())}",
     )  # fmt: skip
     workers.add_flags(parser)
+    pictures.add_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
     parser.add_argument(
         "--require", metavar="CONDITIONS", default="",
@@ -49,13 +50,11 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     conditions = parse_conditions(args.require, NUMBERS)
     from tflite_requant import files
     from tflite_requant.compare.models import compare
-    from tflite_requant.samples import load_samples
 
     a = files.load(args.a)
     b = files.load(args.b) if args.b is not None else None
     profiles = _profiles(args.arithmetic, b is not None)
-    samples = load_samples(args.inputs, a, seed=args.seed)
-    warn(samples.notes, args.quiet)
+    samples = pictures.samples(args, "inputs", a)
     sides = {"A": args.a, "B": args.b}
     with workers.executor_of(args) as executor, naming(sides):
         found = [

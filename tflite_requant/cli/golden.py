@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tflite_requant.cli import workers
-from tflite_requant.cli.terminal import shows_progress, warn
+from tflite_requant.cli import pictures, workers
+from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, plural, shorten, table, wrap
@@ -47,6 +47,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="chained: operators see what the model makes of these; without, each operator gets "
         "stimuli of its own",
     )  # fmt: skip
+    pictures.add_flags(what)
     what.add_argument(
         "--directed", metavar="N", type=int, default=16,
         help="directed cases an operator, at most; default 16",
@@ -101,13 +102,12 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
 def _write(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
     from tflite_requant.golden import write_golden_vectors
-    from tflite_requant.samples import load_samples
 
     model = files.load(args.model)
     inputs = None
+    pictures.check(args, "inputs")
     if args.inputs is not None:
-        inputs = load_samples(args.inputs, model, seed=args.seed)
-        warn(inputs.notes, args.quiet)
+        inputs = pictures.samples(args, "inputs", model)
     with workers.executor_of(args) as executor:
         found = write_golden_vectors(
             model, inputs, args.output,

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tflite_requant.cli import companions, workers
+from tflite_requant.cli import companions, pictures, workers
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
-from tflite_requant.cli.terminal import complain, shows_progress, warn
+from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.errors import FormatError, RefusedError, UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.report.as_json import document, refusal_value, report_value
@@ -69,11 +69,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how = parser.add_argument_group("how it is made")
     how.add_argument(
-        "--calibration", metavar="FILE|DIR|prior|synthetic[:N]",
+        "--calibration", metavar="FILE|DIR|prior|synthetic[:N]|random:N",
         help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need "
         "no data; default synthetic for schemes by which weights leave their grids (powers of two, "
         "one scale a tensor) and models of colour images, else prior",
     )  # fmt: skip
+    pictures.add_flags(how)
     how.add_argument(
         "--correction",
         metavar="LIST",
@@ -277,13 +278,10 @@ def _reads_samples(args: argparse.Namespace) -> bool:
 
 def _samples(args: argparse.Namespace, model):
     """The calibration samples, or None where none are given."""
+    pictures.check(args, "calibration")
     if not _reads_samples(args):
         return None
-    from tflite_requant.samples import load_samples
-
-    samples = load_samples(args.calibration, model, seed=args.seed)
-    warn(samples.notes, args.quiet)
-    return samples
+    return pictures.samples(args, "calibration", model, words=("prior", "synthetic[:N]"))
 
 
 def _statistics(args: argparse.Namespace, model, samples, schemes: list[Scheme]) -> list:

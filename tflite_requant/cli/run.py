@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tflite_requant.catalog.arithmetic import profile_names
+from tflite_requant.cli import pictures
 from tflite_requant.cli.refusals import naming
-from tflite_requant.cli.terminal import shows_progress, warn
+from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, number, plural, shorten, table
@@ -40,6 +41,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="write these tensors, by name or index, instead of the outputs; all: every one that "
         "is no constant",
     )  # fmt: skip
+    pictures.add_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -51,7 +53,6 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
     from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
-    from tflite_requant.samples import load_samples
     from tflite_requant.samples.archive import npz_bytes
 
     output = Path(args.output) if args.output else None
@@ -65,8 +66,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         profile = arithmetic_of(model) or DEFAULT_ARITHMETIC
     interpreter = Interpreter(model, profile)
     kept = kept_tensors(model, args.keep)
-    samples = load_samples(args.inputs, model, seed=args.seed)
-    warn(samples.notes, args.quiet)
+    samples = pictures.samples(args, "inputs", model)
     summaries = [OutputSummary(t) for t in scored(model)]
     columns: dict[int, list] = {index: [] for index in kept} if output is not None else {}
     with _bar(samples, shows_progress(args)) as watched:

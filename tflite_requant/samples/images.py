@@ -40,6 +40,14 @@ class Preprocessing:
         if self.std is not None and not all(s > 0 for s in self.std):
             raise SampleError("std holds a number that is not positive")
 
+    def told(self) -> str:
+        """One phrase for reports: "middle 87.5 %"."""
+        words = "whole" if self.crop == 1 else f"middle {100 * self.crop:g} %"
+        if self.mean is None:
+            return words
+        mean, std = (" ".join(f"{x:g}" for x in numbers) for numbers in (self.mean, self.std))
+        return f"{words}, mean {mean}, std {std}"
+
 
 def image_files(folder: Path) -> list[Path]:
     """Image files below a folder, sorted by their path in it. Raises SampleError without any."""
@@ -61,9 +69,11 @@ def check_image_input(tensor: Tensor, how: Preprocessing) -> None:
         if values is not None and len(values) not in (1, shape[3]):
             raise SampleError(f"{name} has {len(values)} numbers; need 1 or {shape[3]}")
     if how.mean is None and not fills_range(tensor):
+        odd = shape[3] == 1 and shape[1] != shape[2]
+        doubt = f"is this an image model ({shape[1]} x {shape[2]}, 1 channel)? " if odd else ""
         raise SampleError(
-            f"{tensor.label()}: what pixels mean is unknown for {_meaning(tensor)}; "
-            "give mean and std, or samples as .npy"
+            f"{tensor.label()}: what pixels mean is unknown for {_meaning(tensor)}; {doubt}give "
+            "--mean and --std, by which a real value is (pixel - mean) / std, or samples as .npy"
         )
 
 
@@ -122,6 +132,15 @@ def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:
             image = image.crop((x, y, image.size[0] - x, image.size[1] - y))
             image = image.resize((width, height), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise SampleError(f"{path}: cannot be read as an image: {reason}") from None
+        raise SampleError(
+            f"{path}: cannot be read as an image: {_reason(error)}; replace it, or take it out of "
+            "the folder"
+        ) from None
     return np.asarray(image).reshape(height, width, channels)
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says, without the path that it repeats."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "no format that Pillow knows"
+    return getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -33,11 +33,13 @@ from tflite_requant.samples.images import (
 )
 from tflite_requant.samples.numpy_files import load_arrays
 from tflite_requant.samples.random_inputs import random_inputs
+from tflite_requant.spelling import or_meant
 
 Sample = np.ndarray | tuple[np.ndarray, ...]
 
 OUTSIDE = 0.1  # share of real values more than a step outside the input's range that is an error
 UNUSED = 1 / 64  # share of the input's range below which real values were scaled for another one
+RANDOM = "random:N"
 CHUNK = 1 << 24  # elements that are looked at at once
 
 
@@ -96,10 +98,12 @@ def load_samples(
     limit: int | None = None,
     seed: int = 0,
     preprocessing: Preprocessing | None = None,
+    words: tuple[str, ...] = (),
 ) -> Samples:
     """Samples for a model's inputs; the module says what `spec` may be.
 
-    limit: at most so many, evenly spaced. seed: of random:N. preprocessing: of images.
+    limit: at most so many, evenly spaced. seed: of random:N. preprocessing: of images. words: what
+    else the caller takes, for messages.
     Raises SampleError, one line, for whatever does not fit; for a broken image when it is reached.
     """
     random = re.fullmatch(r"random:(\d+)", spec)
@@ -110,13 +114,18 @@ def load_samples(
     if path.is_dir():
         return _image_samples(path, model, preprocessing or Preprocessing()).limited(limit)
     if path.suffix not in (".npy", ".npz") and not path.exists():
-        raise SampleError(f"{path}: no such file or folder; need .npy, .npz, images or random:N")
+        near = or_meant(spec, (*words, RANDOM))
+        raise SampleError(f"{path}: no such file or folder{near}; need {_needed(words)}")
     if path.suffix not in (".npy", ".npz"):
-        raise SampleError(f"{spec}: need a .npy or .npz file, a folder of images, or random:N")
+        raise SampleError(f"{spec}: need {_needed(words)}")
     arrays = load_arrays(path)
     if named:
         arrays = {named[2]: _member(path, arrays, named[2])}
     return array_samples(arrays, model, str(path)).limited(limit)
+
+
+def _needed(words: tuple[str, ...]) -> str:
+    return ", ".join(("a .npy or .npz file", "a folder of images", *words)) + f" or {RANDOM}"
 
 
 def _member(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -297,7 +306,7 @@ def _image_samples(folder: Path, model: Model, how: Preprocessing) -> Samples:
     return Samples(
         tuple(range(len(files))),
         lambda i: read_image(files[i], tensor, how),
-        f"images of {folder}",
+        f"images of {folder}, {how.told()}",
         names,
     )
 

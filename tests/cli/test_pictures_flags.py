@@ -1,0 +1,97 @@
+"""`--mean`, `--std`, `--crop`, and what a flag for samples says of what it does not take."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from said import messages
+
+from tflite_requant.cli import main
+from tflite_requant.testing import GraphBuilder, TensorSpec
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def here(folder):
+    """small.tflite, int8 [1, 4, 4, 3] with reals -1.5..0.992 that pixels do not fill, and photos/
+    with one image: 40 everywhere, 200 in the middle half."""
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("int8", (1, 4, 4, 3), 1 / 100, 50, name="x"))
+    w = graph.tensor(TensorSpec("int8", scale=0.02, name="w", data=np.ones((2, 1, 1, 3), np.int8)))
+    b = graph.tensor(TensorSpec("int32", scale=0.0002, name="b", data=[0, 0]))
+    y = graph.tensor(TensorSpec("int8", (1, 4, 4, 2), 0.05, 3, name="y"))
+    graph.operator("CONV_2D", (x, w, b), (y,), {"stride_w": 1, "stride_h": 1})
+    Path("small.tflite").write_bytes(graph.build((x,), (y,)).to_bytes())
+    Path("photos").mkdir()
+    pixels = np.full((8, 8, 3), 40, np.uint8)
+    pixels[2:6, 2:6] = 200
+    Image.fromarray(pixels).save("photos/a.png")
+    np.save("x.npy", np.zeros((1, 4, 4, 3), np.int8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "flags, pixel, mean, std",
+    [
+        pytest.param("--mean 128 --std 255 --crop 0.5", 200, 128, 255, id="one-number"),
+        pytest.param("--mean 100,128,90 --std 200,255,300 --crop 0.5", 200, (100, 128, 90),
+                     (200, 255, 300), id="one-a-channel"),
+    ],
+)  # fmt: skip
+def test_pixels_become_real_values(here, flags, pixel, mean, std):
+    words = "run small.tflite --inputs photos -o y.npz --keep x".split()
+    assert main([*words, *flags.split()]) == 0
+    real = (pixel - np.broadcast_to(np.array(mean), 3)) / np.array(std)
+    with np.load("y.npz") as found:
+        x = found["x"]
+    assert x.shape == (1, 1, 4, 4, 3)
+    assert (x == np.rint(real * 100 + 50).astype(np.int8)).all()
+
+
+COMMANDS = {
+    "requantize": "small.tflite --calibration photos",
+    "run": "run small.tflite --inputs photos",
+    "compare": "compare small.tflite small.tflite --inputs photos",
+    "golden": "golden small.tflite -o vectors --inputs photos",
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_every_command_that_reads_images_takes_the_flags(here, capsys, words):
+    assert main(words.split()) == 2
+    said = " ".join(messages(capsys.readouterr().err))
+    assert "what pixels mean is unknown" in said and "--mean and --std" in said
+    assert main([*words.split(), "--mean", "128", "--std", "255"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        pytest.param("run small.tflite --inputs x.npy --crop 1", "--crop is about images",
+                     id="crop-of-an-array"),
+        pytest.param("small.tflite --mean 1 --std 2", "--mean is about images; give a folder of "
+                     "them with --calibration", id="no-calibration"),
+        pytest.param("run small.tflite --inputs photos --mean 1", "mean and std go together",
+                     id="mean-alone"),
+        pytest.param("run small.tflite --inputs photos --mean 1,nan --std 1", "'1,nan': need a num",
+                     id="not-finite"),
+        pytest.param("run small.tflite --inputs photos --mean 1,2 --std 1", "need 1 or 3",
+                     id="two-of-three"),
+        pytest.param("small.tflite --calibration pryor", "did you mean prior?; need a .npy or .npz "
+                     "file, a folder of images, prior, synthetic[:N] or random:N", id="pryor"),
+        pytest.param("small.tflite --calibration syntetic", "did you mean synthetic[:N]?",
+                     id="syntetic"),
+        pytest.param("run small.tflite --inputs random", "did you mean random:N?; need a .npy or "
+                     ".npz file, a folder of images or random:N", id="random-of-inputs"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit(here, capsys, words, said):
+    assert main(words.split()) == 2
+    assert said in " ".join(messages(capsys.readouterr().err))
+
+
+def test_random_calibration_is_in_the_help():
+    from tflite_requant.cli.parser import parser_of
+
+    assert "random:N" in parser_of("requantize").format_help()
