@@ -95,7 +95,9 @@ PO2 = load_scheme("symmetric-po2")
 RATIO = parse_scheme('name = "r"\n[activations]\nscale = "power-of-two-ratio"', "r")
 SHIFTS = changed("multiplier_bits = 32", "multiplier_bits = 0")
 OWN_BIAS = changed('dtype = "int32"', 'dtype = "int32"\nbits = 8\nown_scale = true\nshift = [0, 4]')
+IDLE = '[[override]]\noperator = "ADD"\nactivations.zero_point = "any"\n'
 FAILING = {
+    "override": (conv(), parse_scheme(f"{preset_text('symmetric-po2')}\n{IDLE}", "idle")),
     "activation-dtype": (conv(dtype="uint8", x=(0.5, 128), y=(0.25, 128)), PO2),
     "activation-zero-point": (conv(x=(0.5, 3)), PO2),
     "activation-scale": (conv(y=(0.3, 0)), PO2),
@@ -371,3 +373,23 @@ def test_every_law_that_planning_refuses_by_is_explained():
     text = (PACKAGE / "planning" / "usable.py").read_text("utf-8")
     words = {n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)}
     assert {"constant-weights", "weight-axis", "bias-scale", "scale-positive"} <= words & set(LAWS)
+
+
+@pytest.mark.parametrize(
+    "selectors, found, hint",
+    [
+        pytest.param('operator = "DEPTHWISE_CONV_2D"', "operator = 'DEPTHWISE_CONV_2D'",
+                     "the model has CONV_2D", id="type"),
+        pytest.param('tensor = "conv_0/"', "tensor = 'conv_0/'",
+                     "tensor = is searched in names of first outputs, such as y", id="name"),
+        pytest.param('operator = "CONV_2D"\ntensor = "^x$"', "operator = 'CONV_2D' and tensor =",
+                     "such as y", id="name-of-that-type"),
+    ],
+)  # fmt: skip
+def test_an_override_that_matches_nothing_is_told(selectors, found, hint):
+    met = '[[override]]\ntensor = "y"\nbias.bits = 20\n'
+    text = f'name = "o"\n{met}[[override]]\n{selectors}\nbias.bits = 20\n'
+    (finding,) = [f for f in check(conv(), parse_scheme(text, "o")) if f.law == "override"]
+    assert finding.severity == "warning"
+    assert finding.found.startswith(f"[[override]] 2, {found}")
+    assert finding.hint.endswith(hint)

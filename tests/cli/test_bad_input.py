@@ -76,7 +76,7 @@ CASES = {
     "inspect-html": ("inspect html.tflite", "html.tflite: not a TFLite file"),
     "scheme-key": (
         "tiny.tflite -s mine.toml",
-        "mine.toml: [weights]: [scheme] unknown key 'granularitee'; need one of dtype, granularity",
+        "mine.toml: [weights]: unknown key 'granularitee'; need one of dtype, granularity",
     ),
     "scheme-not-toml": ("tiny.tflite -s broken.toml", "broken.toml: not TOML"),
     "no-scheme-file": ("tiny.tflite -s missing.toml", "missing.toml: cannot be read"),

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 from numpy import array
+from said import messages
 
 from tflite_requant.cli import main
 from tflite_requant.schemes import parse_scheme, preset_names, preset_text
@@ -160,6 +161,20 @@ def test_schemes_lists_all(capsys):
 @pytest.mark.parametrize("name", preset_names())
 def test_scheme_prints_the_file(capsys, name):
     assert told(capsys, "schemes", name) == preset_text(name)
+
+
+def test_schemes_checks_a_file(folder, capsys):
+    text = preset_text("symmetric").replace('name = "symmetric"', 'name = "npu"')
+    (folder / "npu.toml").write_text(text)
+    assert told(capsys, "schemes", "npu.toml") == text
+    (listed,) = json.loads(told(capsys, "schemes", "npu.toml", "--json"))["schemes"]
+    assert listed["toml"] == text
+    (folder / "bad.toml").write_text(text.replace("[bias]", "[bias]\nbitz = 3"))
+    assert main(["schemes", "bad.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "bad.toml: [bias]: unknown key 'bitz'" in " ".join(messages(err))
+    assert main(["schemes", "none.toml"]) == 2
+    assert "none.toml: cannot be read as a scheme" in " ".join(messages(capsys.readouterr().err))
 
 
 def test_schemes_json(capsys):

@@ -10,6 +10,7 @@ from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import QArray
 from tflite_requant.requantize import requantize
 from tflite_requant.schemes import load_scheme, parse_scheme
+from tflite_requant.testing import TensorSpec
 
 
 def residual():
@@ -111,3 +112,27 @@ def test_what_tflite_fixes_may_be_the_work_of_a_cpu(cpu):
         requantize(net.build((x,), (y,)), scheme)
     (found,) = refusal.value.findings
     assert (found.law, "[operators] cpu" in found.hint) == ("fixed-output", True)
+
+
+@pytest.mark.parametrize(
+    "operator, hint",
+    [
+        pytest.param("DEPTHWISE_CONV_2D", "scheme max78002 does; or add it", id="a-preset-has-it"),
+        pytest.param("LEAKY_RELU", "add it to [operators] allow", id="none-has-it"),
+    ],
+)
+def test_where_an_operator_that_is_not_allowed_would_be(operator, hint):
+    net = Net()
+    x, y = net.act("x", 0.1, 128), net.act("y", 0.1, 128)
+    if operator == "LEAKY_RELU":
+        net.operator(operator, (x,), (y,), {"alpha": 0.1})
+    else:
+        w = net.tensor(TensorSpec(
+            "uint8", scale=0.01, zero_point=128, name="w", data=np.full((1, 1, 1, 2), 130, np.uint8)
+        ))  # fmt: skip
+        b = net.tensor(TensorSpec("int32", scale=0.001, name="b", data=[0, 0]))
+        options = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "depth_multiplier": 1}
+        net.operator(operator, (x, w, b), (y,), options)
+    with pytest.raises(RefusedError) as caught:
+        requantize(net.build((x,), (y,)), "max78000")
+    assert [f.hint.startswith(hint) for f in caught.value.findings] == [True]

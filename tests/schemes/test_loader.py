@@ -52,14 +52,14 @@ FILES = {
     "sum": ("[weights]\nsum = 0", "an integer from 1 to"),
     "unknown-top": (
         "speed = 3",
-        "top level: [scheme] unknown key 'speed'; need one of accumulator, ",
+        "top level: unknown key 'speed'; need one of accumulator, ",
     ),
     "unknown-section": ("[wheights]", "unknown key 'wheights'"),
     "unknown-key": (
         "[weights]\ngranularitee = 1",
-        "[weights]: [scheme] unknown key 'granularitee'",
+        "[weights]: unknown key 'granularitee'",
     ),
-    "section-is-number": ("weights = 3", "[weights]: [scheme] found 3; need a table"),
+    "section-is-number": ("weights = 3", "[weights]: found 3; need a table"),
     "dtype": (
         '[activations]\ndtype = "int4"',
         "dtype = 'int4'; need one of 'int8', 'uint8', 'int16', 'int8+uint8'",
@@ -70,14 +70,20 @@ FILES = {
     "zero-point-far": ("[activations]\nzero_point = 40000", 'need an integer or "any"'),
     "range-long": ("[weights]\nrange = [1, 2, 3]", "need two ascending integers"),
     "range-text": ('[weights]\nrange = ["a", 3]', "need two ascending integers"),
-    "bits-few": ("[bias]\nbits = 7", "need an integer from 8 to 64"),
+    "bits-few": (
+        "[bias]\nbits = 7", "need an integer from 8 to 32 for int32, 8 to 64 for int64",
+    ),
+    "range-far": (
+        "[weights]\nrange = [-1270, 127]",
+        "need two ascending integers in -128 to 127 for int8, 0 to 255 for uint8",
+    ),
     "shift-far": ("[rescale]\nshift = [-40, 0]", "need two ascending integers from -31 to 30"),
     "allow-text": ('[operators]\nallow = "ADD"', "need a list of operator names"),
     "allow-nothing": ("[operators]\nallow = []", "need a list of operator names"),
     "runtime-fixed": ('[operators]\nruntime_fixed = "maybe"', "one of 'allow', 'refuse'"),
     "override-of-nothing": (
         "[[override]]\nbias.bits = 20",
-        "[[override]] 1: [scheme] it selects nothing",
+        "[[override]] 1: it selects nothing",
     ),
     "override-key": (
         '[[override]]\noperator = "ADD"\nrescale.shift = [0, 1]',
@@ -85,7 +91,7 @@ FILES = {
     ),
     "override-value": (
         '[[override]]\noperator = "ADD"\nbias.bits = 2',
-        "[[override]] 1 bias: [scheme]",
+        "[[override]] 1 bias: bits = 2",
     ),
 }
 
@@ -107,7 +113,7 @@ CONTRADICTIONS = {
     "ratio-and-power": ('[activations]\nscale = "power-of-two-ratio"\n'
                         '[weights]\nscale = "power-of-two"', "the ratio decides"),
     "override-int16": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"',
-                       "[[override]] 1 activations: [scheme] zero_point = 'any' for int16"),
+                       "[[override]] 1 activations: zero_point = 'any' for int16"),
     "allow-misspelled": ('[operators]\nallow = ["CONV2D", "RELU"]',
                          "docs/operators.md for 'CONV2D' (did you mean CONV_2D?)"),
     "allow-unheard-of": ('[operators]\nallow = ["*", "XYZZY"]',

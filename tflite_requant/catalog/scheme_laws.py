@@ -99,6 +99,12 @@ LAWS = (
         "LiteRT tflite/kernels, the Prepare function of each operator with weights",
     ),
     Law(
+        "override",
+        "An override of the scheme is meant by an operator of the model; one that is not changes "
+        "nothing.",
+        "The scheme, [[override]]",
+    ),
+    Law(
         "power-of-two",
         "An arithmetic profile that only shifts needs powers of two wherever an accumulator is "
         "multiplied.",

@@ -6,6 +6,7 @@ gets wrong, this finds. The report of a requantization takes its exceptions from
 
 from __future__ import annotations
 
+from tflite_requant.check.overrides import idle
 from tflite_requant.check.subgraph import Checker
 from tflite_requant.errors import Finding
 from tflite_requant.memory import memory_of
@@ -27,8 +28,6 @@ def check(model: Model, scheme: Scheme, keep_unknown: bool | None = None) -> lis
     if keep_unknown is None:
         keep_unknown = bool((memory_of(model) or {}).get("keep_unknown"))
     called = called_subgraphs(model)
-    findings: list[Finding] = []
-    for subgraph in model.subgraphs:
-        if subgraph.index not in called:
-            findings += Checker(subgraph, scheme, keep_unknown).run()
-    return findings
+    judged = [s for s in model.subgraphs if s.index not in called]
+    findings = [f for s in judged for f in Checker(s, scheme, keep_unknown).run()]
+    return [*findings, *idle(scheme, judged)]

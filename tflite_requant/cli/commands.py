@@ -17,7 +17,7 @@ COMMANDS = {
     "run": "a model on inputs, in our bit-exact interpreter",
     "compare": "two models tensor by tensor, or one model with LiteRT",
     "golden": "vectors for hardware: write, verify, compare with a dump",
-    "schemes": "list the schemes, or print one to start your own",
+    "schemes": "list the schemes, print one, or check a scheme file",
 }
 
 

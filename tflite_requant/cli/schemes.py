@@ -6,25 +6,31 @@ import argparse
 
 from tflite_requant.report.as_json import document
 from tflite_requant.report.layout import fields
-from tflite_requant.schemes import load_scheme, preset_names, preset_text
+from tflite_requant.schemes import load_scheme, preset_names, scheme_text
 
-SUMMARY = "List the schemes that come with the program, or print one to start your own."
-USAGE = "[NAME] [flags]"
+SUMMARY = """\
+List the schemes that come with the program, print one to start your own, or
+check such a file."""
+USAGE = "[NAME|FILE.toml] [flags]"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="print this scheme's TOML")
+    parser.add_argument(
+        "name", metavar="NAME|FILE.toml", nargs="?",
+        help="print this scheme's TOML; of a file only where it is sound, else what is wrong",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
 def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.name is not None and not args.json:
-        return 0, preset_text(args.name).rstrip("\n")
+        load_scheme(args.name)
+        return 0, scheme_text(args.name).rstrip("\n")
     names = preset_names() if args.name is None else (args.name,)
     summaries = [(name, load_scheme(name).summary) for name in names]
     if args.json:
         listed = [
-            {"name": name, "summary": summary, "toml": preset_text(name)}
+            {"name": name, "summary": summary, "toml": scheme_text(name)}
             for name, summary in summaries
         ]
         return 0, document("schemes", schemes=listed)

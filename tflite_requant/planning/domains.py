@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from tflite_requant.catalog import OpSpec, spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.planning.usable import unusable
-from tflite_requant.schemes import MIXED, ActivationLaw, Scheme
+from tflite_requant.schemes import MIXED, ActivationLaw, Scheme, load_scheme, preset_names
 
 # Where the asked type has no kernel: the type to compute in instead, by preference.
 FALLBACKS = {
@@ -41,6 +42,25 @@ class Domain:
 
 
 PINNED = Domain("pinned")
+
+
+@cache
+def _allowing(scheme: Scheme, operator: str) -> str:
+    """What to do about an operator that a scheme does not allow: take the hardware preset that
+    differs from it in its list only, or add the operator to the list."""
+    told = {key: getattr(scheme, key) for key in ("name", "summary", "source", "unknown")}
+    alike = next(
+        (
+            name
+            for name in preset_names()
+            if (found := load_scheme(name)).source
+            and found.operators.allows(operator)
+            and replace(found, operators=scheme.operators, **told) == scheme
+        ),
+        None,
+    )
+    hint = "add it to [operators] allow, if the hardware has it"
+    return hint if alike is None else f"scheme {alike} does; or {hint}"
 
 
 def is_weighted(spec: OpSpec | None) -> bool:
@@ -104,7 +124,7 @@ def assign(
                     "error", where, "operator-allowed",
                     f"scheme {scheme.name} does not allow {op.name}",
                     f"one of {', '.join(scheme.operators.allow)}",
-                    "add it to [operators] allow, if the hardware has it",
+                    _allowing(scheme, op.name),
                 )
             )  # fmt: skip
         domains[op.index] = _domain(subgraph, op, spec, scheme, where, findings)

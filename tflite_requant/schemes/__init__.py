@@ -1,6 +1,12 @@
 """Schemes: what hardware asks of a model, as TOML files and as values."""
 
-from tflite_requant.schemes.loader import load_scheme, parse_scheme, preset_names, preset_text
+from tflite_requant.schemes.loader import (
+    load_scheme,
+    parse_scheme,
+    preset_names,
+    preset_text,
+    scheme_text,
+)
 from tflite_requant.schemes.scheme import (
     MIXED,
     POWER_OF_TWO,
@@ -31,4 +37,5 @@ __all__ = [
     "parse_scheme",
     "preset_names",
     "preset_text",
+    "scheme_text",
 ]

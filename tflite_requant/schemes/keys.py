@@ -55,6 +55,16 @@ def _pair(low: int, high: int, equal: bool = False) -> Check:
     return check
 
 
+def _weights_range(value: Any) -> str | None:
+    problem = _pair(-128, 255)(value)
+    return problem and "two ascending integers in -128 to 127 for int8, 0 to 255 for uint8"
+
+
+def _bias_bits(value: Any) -> str | None:
+    good = _is_integer(value, 8, 64)
+    return None if good else "an integer from 8 to 32 for int32, 8 to 64 for int64"
+
+
 def _zero_point(value: Any) -> str | None:
     good = value == "any" or _is_integer(value, -32768, 32767)
     return None if good else 'an integer or "any"'
@@ -142,7 +152,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
     },
     "weights": {
         "dtype": _one_of("int8", "uint8"),
-        "range": _pair(-128, 255),
+        "range": _weights_range,
         "zero_point": _zero_point,
         "scale": _one_of("any", "power-of-two"),
         "granularity": _one_of("per-axis", "per-tensor"),
@@ -150,7 +160,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
     },
     "bias": {
         "dtype": _one_of("int32", "int64"),
-        "bits": _integer(8, 64),
+        "bits": _bias_bits,
         "own_scale": _one_of(True, False),
         "shift": _pair(0, 31, equal=True),
     },

@@ -57,6 +57,12 @@ def preset_text(name: str) -> str:
     return (resources.files("tflite_requant.schemes") / f"{name}.toml").read_text("utf-8")
 
 
+def scheme_text(name_or_path: str) -> str:
+    """The TOML of a preset, or of a file that ends in .toml. Raises SchemeError for neither."""
+    is_file = name_or_path.endswith(".toml")
+    return _file_text(Path(name_or_path)) if is_file else preset_text(name_or_path)
+
+
 def load_scheme(name_or_path: str | Path) -> Scheme:
     """A preset by name, or a scheme file by path.
 
@@ -64,13 +70,16 @@ def load_scheme(name_or_path: str | Path) -> Scheme:
     """
     path = Path(name_or_path)
     if path.suffix == ".toml":
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not a text file"
-            raise SchemeError(f"{path}: cannot be read as a scheme: {reason}") from None
-        return parse_scheme(text, path.name)
+        return parse_scheme(_file_text(path), path.name)
     return parse_scheme(preset_text(str(name_or_path)), str(name_or_path))
+
+
+def _file_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise SchemeError(f"{path}: cannot be read as a scheme: {reason}") from None
 
 
 def parse_scheme(text: str, origin: str) -> Scheme:
@@ -81,8 +90,13 @@ def parse_scheme(text: str, origin: str) -> Scheme:
         raise SchemeError(f"{origin}: not TOML: {error}") from None
     problems = _problems(tables)
     if problems:
-        raise SchemeError("\n".join(f"{origin}: {p.line()}" for p in problems))
+        raise SchemeError("\n".join(f"{origin}: {_line(p)}" for p in problems))
     return _scheme(tables)
+
+
+def _line(problem: Finding) -> str:
+    """A finding about a scheme as one line; its law is the same for all of them."""
+    return problem.line().replace(f": [{problem.law}] ", ": ", 1)
 
 
 def _problem(where: str, found: str, need: str) -> Finding:
