@@ -1,6 +1,8 @@
 """`compare` on the command line: answers, exit codes, JSON under its schema."""
 
 import json
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ import tflite_requant as tr
 from tflite_requant.cli import main
 from tflite_requant.compare import profiles_with_runtime
 from tflite_requant.model import Edit
+from tflite_requant.report.comparison import decibels
 from tflite_requant.runtime import litert_available
-from tflite_requant.testing import TensorSpec, one_operator_model
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 
 jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "comparison.schema.json"
@@ -277,3 +280,29 @@ def test_an_arithmetic_that_is_asked_for_is_that_of_both(unsigned, capsys):
     said = " ".join(messages(capsys.readouterr().err))
     assert said.startswith("tiny.tflite: the interpreter cannot compute")
     assert "in arithmetic shift-half-up" in said
+
+
+@pytest.mark.parametrize("value, said", [(41.23, "41.2 dB"), (math.inf, "exact"), (-3, "-3.0 dB")])
+def test_decibels(value, said):
+    assert decibels(value) == said
+
+
+def test_the_noise_is_that_of_the_output(other, capsys):
+    compare("tiny.tflite", "other.tflite", "--inputs", "random:3")
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"output probabilities: .* equal, SQNR of the output \S+ dB", told)
+
+
+def test_an_output_that_is_exact(tiny, capsys):
+    """Two outputs, of which only the second differs."""
+    for name, constant in (("a", 1), ("b", 2)):
+        graph = GraphBuilder()
+        x, y, z = (graph.tensor(TensorSpec("int8", (1, 2), 0.5, 0, name=n)) for n in "xyz")
+        c = graph.tensor(TensorSpec("int8", scale=0.5, data=[[constant, 1]], name="c"))
+        graph.operator("RELU", [x], [y])
+        graph.operator("ADD", [x, c], [z])
+        Path(f"{name}.tflite").write_bytes(graph.build([x], [y, z]).to_bytes())
+    compare("a.tflite", "b.tflite", "--inputs", "random:4")
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("y: 100 % of the elements equal, exact") for line in lines)
+    assert "inf" not in " ".join(lines)

@@ -99,7 +99,9 @@ def _example(tensor: TensorComparison) -> str:
 
 
 def _output(tensor: TensorComparison) -> str:
-    sqnr = "" if tensor.sqnr is None else f", SQNR {decibels(tensor.sqnr)}"
+    sqnr = "" if tensor.sqnr is None else f", SQNR of the output {decibels(tensor.sqnr)}"
+    if tensor.sqnr == math.inf:
+        sqnr = ", exact"
     share = percent(tensor.elements - tensor.differing, tensor.elements or 1)
     return f"{shorten(tensor.name, NAME_WIDTH)}: {share} of the elements equal{sqnr}"
 
@@ -166,8 +168,8 @@ def total_histogram(found: Comparison) -> dict[int | str, int]:
 
 
 def decibels(value: float) -> str:
-    """ "41.2 dB"; "inf dB" where nothing differs."""
-    return f"{value:.1f} dB"
+    """ "41.2 dB"; "exact" where nothing differs."""
+    return "exact" if value == math.inf else f"{value:.1f} dB"
 
 
 def comparison_value(found: Comparison) -> dict[str, Any]:
