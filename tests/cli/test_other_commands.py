@@ -9,7 +9,7 @@ from said import messages
 
 from tflite_requant.cli import main
 from tflite_requant.schemes import parse_scheme, preset_names, preset_text
-from tflite_requant.testing import GraphBuilder, TensorSpec
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 
 
 def told(capsys, *words: str) -> str:
@@ -60,6 +60,29 @@ def test_inspect_text(folder, capsys):
     assert "MyOperator is not in the operator catalog" in out
     assert "4, 2 of them quantized per axis" not in out
     assert "5, 2 of them quantized per axis" in out
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [("ethos-u", "this is a Vela-compiled model"), ("edgetpu-custom-op", "this is an Edge TPU-co")],
+)
+def test_inspect_knows_compiled_models(folder, capsys, name, said):
+    x, y = (TensorSpec("int8", (1, 4), 0.5, 0, name=n) for n in "xy")
+    model = one_operator_model(name, [x], [y], custom_options=b"")
+    (folder / "c.tflite").write_bytes(model.to_bytes())
+    out = " ".join(told(capsys, "inspect", "c.tflite").split())
+    assert said in out and "hint requantize the model it was compiled from" in out
+    assert "catalog" not in out
+
+
+def test_inspect_tells_what_a_result_was_made_for(tiny, capsys):
+    assert main(["tiny.tflite", "-s", "symmetric-unsigned", "-o", "u.tflite", "-q"]) == 0
+    lines = told(capsys, "inspect", "u.tflite").splitlines()
+    pairs = [line.split(None, 1) for line in lines]
+    assert ["scheme", "symmetric-unsigned"] in pairs and ["arithmetic", "extended"] in pairs
+    names = ("u.tflite", "tiny.tflite")
+    made = [json.loads(told(capsys, "inspect", name, "--json"))["made"] for name in names]
+    assert made == [{"scheme": "symmetric-unsigned", "arithmetic": "extended"}, None]
 
 
 def test_inspect_tensors(tiny, capsys):

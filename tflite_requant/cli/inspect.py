@@ -80,6 +80,7 @@ def _overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
     pairs = [("file", f"{facts['bytes']:,} bytes, schema version {facts['schema_version']}")]
     if facts["description"]:
         pairs.append(("description", facts["description"]))
+    pairs += list((facts["made"] or {}).items())
     for side in ("inputs", "outputs"):
         pairs += [(side[:-1], _full(main["tensors"][i])) for i in main[side]]
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -111,6 +112,8 @@ def _oddities(found: list[dict[str, str]], verbose: bool) -> list[str]:
         for f in shown:
             lines.append(f"      {shorten(f['where'], 72)}")
             lines += wrap(f["found"], "        ")
+            if f.get("hint"):
+                lines += wrap(f["hint"], "          hint  ")
         if len(shown) < len(findings):
             lines.append(f"      and {len(findings) - len(shown)} more; -v shows all")
     return lines

@@ -9,6 +9,7 @@ from typing import Any
 
 from tflite_requant.catalog import spec_of
 from tflite_requant.cli.oddities import oddities, operand
+from tflite_requant.memory import memory_of
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.report.findings import finding_value
 from tflite_requant.validation import unsound
@@ -25,6 +26,7 @@ def inspection(model: Model, size: int) -> dict[str, Any]:
             {"name": name, "bytes": len(model.metadata_bytes(name) or b"")}
             for name, _ in model.metadata
         ],
+        "made": _made(model),
         "signatures": [
             {
                 "key": s.key,
@@ -55,6 +57,13 @@ def zip_names(trailing: bytes) -> list[str]:
             return archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return []
+
+
+def _made(model: Model) -> dict[str, str] | None:
+    """Scheme and arithmetic of what this program made; None of other models."""
+    told = memory_of(model) or {}
+    found = {key: told[key] for key in ("scheme", "arithmetic") if isinstance(told.get(key), str)}
+    return found or None
 
 
 def _text(model: Model, name: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from tflite_requant.catalog import spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Model, Operator, Subgraph, Tensor, dtypes
+from tflite_requant.planning.domains import ACCELERATOR_OPERATORS
 from tflite_requant.report.layout import plural
 
 ALIGNMENT = 16
@@ -79,7 +80,11 @@ def _address(data: bytes | memoryview) -> int:
 def _operator(subgraph: Subgraph, op: Operator) -> Iterator[Finding]:
     where = subgraph.label(op)
     tensors = [subgraph.tensors[t] for t in (*op.inputs, *op.outputs) if t >= 0]
-    if spec_of(op) is None and any(t.is_quantized_activation for t in tensors):
+    if op.name in ACCELERATOR_OPERATORS:
+        found = f"this is {ACCELERATOR_OPERATORS[op.name]} (custom operator {op.name})"
+        hint = "requantize the model it was compiled from"
+        yield Finding("warning", where, "operator", found, "", hint)
+    elif spec_of(op) is None and any(t.is_quantized_activation for t in tensors):
         yield Finding("warning", where, "operator", f"{op.name} is not in the operator catalog")
     weights, bias = operand(subgraph, op, "weights"), operand(subgraph, op, "bias")
     if weights is None:
