@@ -93,3 +93,17 @@ def test_nothing_heavy_is_imported(code):
 
 def test_version():
     assert tflite_requant.__version__ == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda path: tflite_requant.requantize(path, "int8"), id="requantize"),
+        pytest.param(
+            lambda path: tflite_requant.check(path, tflite_requant.load_scheme("int8")), id="check"
+        ),
+    ],
+)
+def test_a_path_instead_of_a_model(demo_model, call):
+    with pytest.raises(TypeError, match=r"found str; load it first: tflite_requant\.load\(path\)"):
+        call(str(demo_model))

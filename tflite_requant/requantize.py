@@ -12,7 +12,7 @@ from tflite_requant import statistics
 from tflite_requant.check import check
 from tflite_requant.describe import operator_outcomes, report_of
 from tflite_requant.errors import Finding, NotQuantizedError, RefusedError, UsageError
-from tflite_requant.model import Edit, Model
+from tflite_requant.model import Edit, Model, require_model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
@@ -186,8 +186,10 @@ def requantize(
     is better, see `statistics.default_calibration`. `statistics.measure(model, samples)` once, for
     several schemes.
 
-    Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError.
+    Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError; TypeError for a
+    path instead of a model.
     """
+    require_model(model)
     scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
     options = options or Options()
     screen(model)

@@ -174,9 +174,14 @@ KNOWN_OPTIONS = len(layout.UNIONS["BuiltinOptions"])
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"", r"not a TFLite file: identifier is b'' at byte 4, exp", id="empty"),
+        pytest.param(b"", "not a TFLite file: the file is empty", id="empty"),
+        pytest.param(b"abcdefgh", r"identifier is b'efgh' at byte 4, expected b'TFL3'", id="text"),
+        pytest.param(b"abc", r"identifier is b'' at byte 4, expected b'TFL3'", id="three-bytes"),
+        pytest.param(b"\n<HTML><body>", "web page; download the file itself", id="html-lines"),
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull", id="lfs"),
+        pytest.param(b"PK\x03\x04 and so on", "it is an archive; unpack it first", id="zip"),
         pytest.param(
-            b"<!DOCTYPE html>", r"identifier is b'CTYP' at byte 4, expected b'TFL3'", id="html"
+            b"<!DOCTYPE html>", "it looks like a web page; download the file itself", id="html"
         ),
         pytest.param(b"\0\0\0\0TFL3", r"the root offset at byte 0 holds the offset 0", id="zero"),
         pytest.param(b"\xff\xff\xff\xffTFL3", r"holds the offset 4294967295", id="huge-offset"),

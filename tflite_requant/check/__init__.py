@@ -10,7 +10,7 @@ from tflite_requant.check.overrides import idle
 from tflite_requant.check.subgraph import Checker
 from tflite_requant.errors import Finding
 from tflite_requant.memory import memory_of
-from tflite_requant.model import Model
+from tflite_requant.model import Model, require_model
 from tflite_requant.planning.domains import called_subgraphs
 from tflite_requant.schemes import Scheme
 
@@ -25,6 +25,7 @@ def check(model: Model, scheme: Scheme, keep_unknown: bool | None = None) -> lis
     keep_unknown: operators outside the catalog may stand; None: if that was asked for when the
     model was made, as its metadata tell.
     """
+    require_model(model)
     if keep_unknown is None:
         keep_unknown = bool((memory_of(model) or {}).get("keep_unknown"))
     called = called_subgraphs(model)

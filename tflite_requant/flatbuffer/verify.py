@@ -17,6 +17,8 @@ from tflite_requant.flatbuffer._generated import layout
 MAX_WORK = 1_000_000  # table references and vtable slots; large models need some tens of thousands
 
 _U16, _U32, _I32, _U64 = (struct.Struct(code) for code in ("<H", "<I", "<i", "<Q"))
+_LOOKED_AT = 256  # bytes of what is no TFLite file
+_WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")
 _MAX_OFFSET = 2**31 - 1
 # Fields that name a region by offset from the start of the file, for models beyond 2 GiB.
 _REGIONS = {
@@ -229,6 +231,20 @@ class _Walk:
                 self.claim(start, size, f"data of {table} (at byte {position})")
 
 
+def _resembles(view: memoryview) -> str:
+    """What data without the identifier of TFLite are."""
+    if not len(view):
+        return "the file is empty"
+    start = bytes(view[:_LOOKED_AT])
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_WEB_PAGES):
+        return "it looks like a web page; download the file itself"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer; fetch the file itself with git lfs pull"
+    if start.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        return "it is an archive; unpack it first"
+    return f"identifier is {start[4:8]!r} at byte 4, expected {layout.FILE_IDENTIFIER!r}"
+
+
 def verify(data: bytes | bytearray | memoryview) -> Verified:
     """Check the structure of a TFLite flatbuffer: header, vtables, every offset, vector and string.
 
@@ -242,8 +258,5 @@ def verify(data: bytes | bytearray | memoryview) -> Verified:
     view = memoryview(data).cast("B")
     identifier = bytes(view[4:8])
     if identifier != layout.FILE_IDENTIFIER:
-        raise FormatError(
-            f"not a TFLite file: identifier is {identifier!r} at byte 4,"
-            f" expected {layout.FILE_IDENTIFIER!r}"
-        )
+        raise FormatError(f"not a TFLite file: {_resembles(view)}")
     return _Walk(view).run()

@@ -11,6 +11,7 @@ from tflite_requant.model.graph import (
     Subgraph,
     Tensor,
     TensorType,
+    require_model,
 )
 from tflite_requant.model.qparams import QArray, QParams
 
@@ -29,4 +30,5 @@ __all__ = [
     "Tensor",
     "TensorType",
     "new_operator",
+    "require_model",
 ]

@@ -256,3 +256,11 @@ class Model:
     def changed(self, **changes: Any) -> Model:
         """A changed model; it no longer claims to be the bytes that were read."""
         return replace(self, source=None, **changes)
+
+
+def require_model(found: object) -> None:
+    """Raise TypeError for what is no Model, such as a path."""
+    if not isinstance(found, Model):
+        raise TypeError(
+            f"need a Model, found {type(found).__name__}; load it first: tflite_requant.load(path)"
+        )
