@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -469,3 +470,38 @@ def test_archive_has_no_time_and_no_compression():
 def test_the_outcome_is_a_value():
     assert tr.compare(chain(), chain(5), X) == tr.compare(chain(), chain(5), X)
     assert isinstance(tr.compare(chain(), chain(), X), Comparison)
+
+
+# --- arithmetic of each ------------------------------------------------------------------------
+
+
+def test_each_model_is_run_in_the_arithmetic_of_its_metadata():
+    source = chain()
+    edit = Edit(source)
+    edit.set_metadata(METADATA_NAME, json.dumps({"arithmetic": "single-rounding"}).encode())
+    made = edit.commit()
+    profiles = [(c.arithmetic, c.arithmetic_b) for c in (
+        tr.compare(source, made, X), tr.compare(made, source, X),
+        tr.compare(source, made, X, arithmetic="tflm"),
+    )]  # fmt: skip
+    assert profiles == [
+        ("litert-reference", "single-rounding"),
+        ("single-rounding", "litert-reference"),
+        ("tflm", "tflm"),
+    ]
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["B", "A"])
+def test_a_refusal_says_which_model_it_is_about(swapped):
+    graph = GraphBuilder()
+    x, y = (graph.tensor(TensorSpec(d, (1, 4), 0.5, 0, name=d)) for d in ("int8", "uint8"))
+    p = graph.tensor(TensorSpec("int8", (1, 4), 0.5, 0, name="y"))
+    graph.operator("QUANTIZE", [x], [y])
+    graph.operator("ADD", [x, y], [p])
+    pair = [chain(), graph.build([x], [p])]
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        tr.compare(*(pair[::-1] if swapped else pair), X)
+    again = pickle.loads(pickle.dumps(caught.value))  # as a worker's
+    assert str(again) == str(caught.value)
+    assert str(again).startswith(f"{'A' if swapped else 'B'}: the interpreter cannot compute 1 ope")
+    assert again.findings == caught.value.findings

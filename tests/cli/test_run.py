@@ -218,7 +218,9 @@ def test_the_arithmetic_of_the_metadata_is_taken(here, capsys):
     assert main(["run", "u.tflite", "--inputs", "random:2", "--arithmetic", "single-rounding"]) == 1
     err = capsys.readouterr().err
     assert "u.tflite: the interpreter cannot compute 2 operators" in " ".join(messages(err))
-    assert err.splitlines()[-1].strip() == "hint  use --arithmetic extended"
+    assert err.splitlines()[-1].strip() == (
+        "hint  use --arithmetic extended, or the model that this was made from"
+    )
 
 
 def test_refusals_are_grouped_and_not_all_shown(folder, capsys):

@@ -37,7 +37,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     if profile != MIXING:
         mixed = _mixed_types(op.name, inputs, outputs)
         if mixed:
-            need, hint = "one 8-bit type", f"use --arithmetic {MIXING}"
+            need = "one 8-bit type"
+            hint = f"use --arithmetic {MIXING}, or the model that this was made from"
             return [Finding("error", subgraph.label(op), "mixed-types", mixed, need, hint)]
     types = _unlike(profile, op, inputs, outputs)
     if types:
