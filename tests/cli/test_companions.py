@@ -1,10 +1,17 @@
 """`--report` and `--overlay`: which files, which contents, which refusals."""
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
+from said import messages
 
+from tflite_requant import files
 from tflite_requant.cli import main
+from tflite_requant.errors import UsageError
+from tflite_requant.report import html
+from tflite_requant.report.html import inspection, page
 
 
 def names(folder) -> set[str]:
@@ -48,3 +55,47 @@ def test_names_that_do_not_do(tiny, capsys, words, said):
 def test_nothing_is_written_where_a_condition_fails(tiny):
     assert main("tiny.tflite --report r.json --require result_bytes<1".split()) == 1
     assert names(tiny.parent) == {"tiny.tflite"}
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+@pytest.mark.parametrize(
+    "words",
+    ["--report r.html", "-s int8,symmetric -o . --report {scheme}.html"],
+    ids=["one", "two"],
+)
+def test_a_page_without_its_packages_is_refused_before_any_work(
+    tiny, capsys, monkeypatch, words, missing
+):
+    _without(monkeypatch, missing)
+    assert main(["tiny.tflite", *words.split()]) == 2
+    _names_the_extra(capsys, missing)
+    assert names(tiny.parent) == {"tiny.tflite"}
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_plot_without_its_packages_is_refused_before_any_work(tiny, capsys, monkeypatch, missing):
+    _without(monkeypatch, missing)
+    assert main("inspect tiny.tflite --plot p.html".split()) == 2
+    _names_the_extra(capsys, missing)
+    assert names(tiny.parent) == {"tiny.tflite"}
+
+
+@pytest.mark.parametrize(
+    "call", [page.page, inspection.inspection_page], ids=["page", "inspection"]
+)
+def test_a_page_says_itself_what_it_lacks(monkeypatch, call):
+    _without(monkeypatch, "matplotlib")
+    with pytest.raises(UsageError, match=r"tflite-requant\[report\]"):
+        call(None, None, None, None)
+
+
+def _without(monkeypatch, package) -> None:
+    """As where the package is not installed; nothing may be loaded."""
+    for name in html.PACKAGES:  # the other one is there, in name
+        monkeypatch.setitem(sys.modules, name, None if name == package else ModuleType(name))
+    monkeypatch.setattr(files, "load", lambda *_, **__: pytest.fail("work before the check"))
+
+
+def _names_the_extra(capsys, missing) -> None:
+    (said,) = messages(capsys.readouterr().err)
+    assert "pip install 'tflite-requant[report]'" in said and f"({missing} is missing)" in said

@@ -44,7 +44,7 @@ def wanted(args: argparse.Namespace) -> bool:
 
 
 def check(args: argparse.Namespace, schemes: list[Scheme]) -> None:
-    """Raise UsageError for names that cannot be written."""
+    """Raise UsageError for names that cannot be written, and for packages that are missing."""
     for key, suffixes in SUFFIXES.items():
         flag = "--" + key.replace("_", "-")
         for name in getattr(args, key):
@@ -58,6 +58,10 @@ def check(args: argparse.Namespace, schemes: list[Scheme]) -> None:
                 )
             if key == "c_array":
                 c_array.c_name(path.stem)
+    if any(Path(name).suffix == ".html" for name in args.report):
+        from tflite_requant.report.html import require_packages
+
+        require_packages()
 
 
 def places(args: argparse.Namespace, scheme: Scheme) -> list[Path]:

@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
     from tflite_requant.cli.inspection import inspection
 
+    if args.plot:
+        _check_plot(Path(args.plot))
     model = files.load(args.model, sound=False)  # what is wrong with it is told
     facts = inspection(model, len(model.to_bytes()))
     if args.plot:
@@ -43,15 +45,23 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     return 0, "\n".join(_text(Path(args.model).name, facts, args.verbose, args.quiet))
 
 
-def _plot(path, source, model, facts: dict[str, Any]) -> None:
-    """Write the page. Raises UsageError, FormatError for a model too damaged to be drawn."""
+def _check_plot(path) -> None:
+    """Raise UsageError for a page that cannot be made, before any work."""
     from tflite_requant import files
-    from tflite_requant.report.html.inspection import inspection_page
-    from tflite_requant.study.single import single_weights
+    from tflite_requant.report.html import require_packages
 
     if path.suffix != ".html":
         raise UsageError(f"--plot {path}: need a name that ends in .html")
     files.check_writable(path)
+    require_packages()
+
+
+def _plot(path, source, model, facts: dict[str, Any]) -> None:
+    """Write the page. Raises FormatError for a model too damaged to be drawn."""
+    from tflite_requant import files
+    from tflite_requant.report.html.inspection import inspection_page
+    from tflite_requant.study.single import single_weights
+
     files.load(source)  # refuses what is unsound
     page = inspection_page(source.name, plain(facts), _overview(facts), single_weights(model))
     files.write_all({path: page.encode("utf-8", "backslashreplace")})

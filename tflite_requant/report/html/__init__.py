@@ -1,1 +1,22 @@
 """A report as one HTML page that needs nothing but itself. Needs jinja2 and matplotlib."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tflite_requant.errors import UsageError
+
+PACKAGES = ("jinja2", "matplotlib")
+EXTRA = "pip install 'tflite-requant[report]'"
+
+
+def require_packages() -> None:
+    """Raises UsageError where one that pages are made with is not installed."""
+    for name in PACKAGES:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UsageError(
+                f"an HTML page needs {' and '.join(PACKAGES)}: {EXTRA} "
+                f"({error.name or name} is missing)"
+            ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tflite_requant.report.html import plots
+from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.html.page import multiplier_range, rendered
 from tflite_requant.report.text import shifts
 from tflite_requant.study.outcome import SingleWeights
@@ -21,6 +21,7 @@ def inspection_page(
 
     Raises UsageError where jinja2 or matplotlib is not installed.
     """
+    require_packages()
     activations = list(_activations(facts))
     return rendered(
         "inspection.html.j2",

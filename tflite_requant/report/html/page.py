@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from tflite_requant.errors import UsageError
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.accuracy import decibel
-from tflite_requant.report.html import plots
+from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent, plural
 from tflite_requant.report.numbers import numbers
 from tflite_requant.report.text import EXACTNESS, KEPT, shifts
@@ -18,7 +17,6 @@ from tflite_requant.study.outcome import Study, TensorStudy
 from tflite_requant.version import VERSION
 
 SEVERITIES = ("error", "exception", "warning", "note")
-NEEDED = "needs jinja2 and matplotlib: pip install 'tflite-requant[report]'"
 
 
 def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -> str:
@@ -26,6 +24,7 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
 
     Raises UsageError where jinja2 or matplotlib is not installed.
     """
+    require_packages()
     return rendered(
         "page.html.j2",
         model=model,
@@ -46,12 +45,8 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A template of this folder with the page's style. Raises UsageError without the packages."""
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401  (plots import it when they draw)
-    except ImportError as error:
-        raise UsageError(f"an HTML page {NEEDED} ({error.name} is missing)") from None
+    """A template of this folder with the page's style."""
+    import jinja2
 
     home = files(__package__)
     environment = jinja2.Environment(
