@@ -20,7 +20,7 @@ from tflite_requant.golden import write_golden_vectors
 from tflite_requant.golden.folder import files_below
 from tflite_requant.requantize import requantize
 from tflite_requant.samples import array_samples, load_arrays
-from tflite_requant.spread import AHEAD, WorkerLost, kept_by_thread, parts, spread
+from tflite_requant.spread import AHEAD, WorkerLost, kept_by_thread, part_size, parts, spread
 
 SAMPLES = 20
 
@@ -28,6 +28,21 @@ SAMPLES = 20
 def test_parts():
     assert list(parts("abcde", 2)) == [(0, ["a", "b"]), (2, ["c", "d"]), (4, ["e"])]
     assert list(parts([], 3)) == []
+
+
+@pytest.mark.parametrize(
+    "items, size",
+    [
+        pytest.param(range(500), 8, id="many"),
+        pytest.param(range(64), 8, id="just-enough"),
+        pytest.param(range(20), 2, id="few"),
+        pytest.param(range(3), 1, id="very-few"),
+        pytest.param(range(0), 1, id="none"),
+        pytest.param(iter(range(3)), 8, id="nobody-knows"),
+    ],
+)
+def test_size_of_parts(items, size):
+    assert part_size(items, 8) == size
 
 
 def test_in_order_and_not_far_ahead():
@@ -125,6 +140,7 @@ def test_processes(demo, alone):
 @pytest.mark.parametrize("size", [1, 3, 20])
 def test_any_part(demo, alone, size, monkeypatch):
     """Parts of any size, done in another order than they are counted."""
+    monkeypatch.setattr("tflite_requant.spread.PARTS", 1)
     monkeypatch.setattr("tflite_requant.statistics.calibrated.PART", size)
     monkeypatch.setattr("tflite_requant.accuracy.table.PART", size)
     monkeypatch.setattr(sys.modules["tflite_requant.compare.models"], "PART", size)

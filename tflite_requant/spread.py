@@ -7,7 +7,7 @@ is the same wherever they ran.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Executor
 from functools import wraps
 from threading import local
@@ -18,6 +18,7 @@ from tflite_requant.errors import RequantError
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 AHEAD = 16  # parts that wait or are in work at once; each may hold samples
+PARTS = 8  # at least, of little work: so that all workers have some of it, and it is seen to go on
 
 
 class WorkerLost(RequantError):
@@ -60,6 +61,13 @@ def parts(items: Iterable[Task], size: int) -> Iterator[tuple[int, list[Task]]]:
             first, part = first + len(part), []
     if part:
         yield first, part
+
+
+def part_size(items: object, most: int) -> int:
+    """Items a part: `most`, or fewer where that would make less than PARTS parts. most where
+    nobody knows how many items there are."""
+    count = len(items) if isinstance(items, Sized) else most * PARTS
+    return max(1, min(most, count // PARTS))
 
 
 def kept_by_thread(make: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -16,8 +16,7 @@ all costs. Everything is summed sample by sample, so memory does not grow with t
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -34,8 +33,9 @@ from tflite_requant.accuracy.tally import BOXES, Tally, paired_interval
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.flatbuffer import read
 from tflite_requant.model import Model
+from tflite_requant.progress import bar
 from tflite_requant.runtime import litert_available
-from tflite_requant.spread import kept_by_thread, parts, spread
+from tflite_requant.spread import kept_by_thread, part_size, parts, spread
 
 CEILING = {"default": "optimized", "optimized": "default", "reference": "default"}
 CHUNK_BYTES = 1 << 26  # inputs and outputs that are held at once
@@ -87,11 +87,17 @@ def measure(
     else:
         work = partial(_worked, [(model.to_bytes(), kernels) for model, kernels in plans])
     totals = [Tally(reference.kinds) for _ in plans]
-    size = max(1, min(CHUNK_BYTES // reference.bytes_each, PART if executor else CHUNK_BYTES))
-    for found in _shown(spread(executor, work, (p for _, p in parts(samples, size))), samples,
-                        progress):  # fmt: skip
-        for total, part in zip(totals, found, strict=True):
-            total.merge(part)
+    most = CHUNK_BYTES
+    if executor is not None:
+        most = part_size(samples, PART)
+    elif through == "interpreter":
+        most = 1
+    size = max(1, min(CHUNK_BYTES // reference.bytes_each, most))
+    with bar("measuring" if progress else "", "sample", len(samples)) as advance:
+        for found in spread(executor, work, (p for _, p in parts(samples, size))):
+            for total, part in zip(totals, found, strict=True):
+                total.merge(part)
+            advance(found[0].count)
     right, *tallies = totals
     names = [*results, *([f"source, {other} kernels"] if other else [])]
     rows = [
@@ -159,15 +165,3 @@ def _worked(plans: list[tuple[bytes, str]], samples: list) -> list[Tally]:
 def _bench(plans: tuple[tuple[bytes, str], ...]) -> Bench:
     models = [(read(data), kernels) for data, kernels in plans]
     return Bench(models[0][0], models)
-
-
-def _shown(found: Iterable[list[Tally]], samples: Sequence, progress: bool) -> Iterator:
-    if not (progress and sys.stderr.isatty()):
-        yield from found
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=len(samples), desc="measuring", unit="sample", leave=False) as bar:
-        for tallies in found:
-            yield tallies
-            bar.update(tallies[0].count)

@@ -7,8 +7,7 @@ number of output positions a sample enters the covariance; means and hit rates c
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -24,7 +23,8 @@ from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import is_weighted
 from tflite_requant.planning.explicit import Sides
 from tflite_requant.planning.explicit import overshoots as overshoots_of
-from tflite_requant.spread import kept_by_thread, parts, spread
+from tflite_requant.progress import Advance, bar
+from tflite_requant.spread import kept_by_thread, part_size, parts, spread
 from tflite_requant.statistics.disturbance import EXAMPLES
 from tflite_requant.statistics.measure import Statistics
 from tflite_requant.statistics.prior import prior
@@ -254,14 +254,17 @@ def calibrate(
     Raises SampleError where samples do not fit, or there are none.
     """
     collector, count, examples, some = Collector(model), 0, [], Kept()
-    shown = _kept(_shown(samples, progress), examples, some)
-    if executor is None:
-        count = _run(Interpreter(model), collector, 0, shown)
-    else:
-        work = partial(_collected, model.to_bytes())
-        for seen, state in spread(executor, work, parts(shown, PART)):
-            collector.merge(state)
-            count += seen
+    given = _kept(samples, examples, some)
+    total = len(samples) if isinstance(samples, Sized) else None
+    with bar("calibrating" if progress else "", "sample", total) as advance:
+        if executor is None:
+            count = _run(Interpreter(model), collector, 0, given, advance)
+        else:
+            work = partial(_collected, model.to_bytes())
+            for seen, state in spread(executor, work, parts(given, part_size(samples, PART))):
+                collector.merge(state)
+                count += seen
+                advance(seen)
     if not count:
         raise SampleError("no calibration samples: need at least one")
     moments, overshoots = prior(model)
@@ -311,12 +314,16 @@ class Kept:
         return tuple([i[n] for n in names] if isinstance(i, dict) else i for i in inputs)
 
 
-def _run(interpreter: Interpreter, collector: Collector, first: int, samples: Iterable) -> int:
+def _run(
+    interpreter: Interpreter, collector: Collector, first: int, samples: Iterable,
+    advance: Advance = lambda count: None,
+) -> int:  # fmt: skip
     """How many samples were run; the collector listened."""
     count = 0
     for count, sample in enumerate(samples, 1):
         collector.sample = first + count - 1
         interpreter.run(_inputs(interpreter.model, sample), on_operator=collector)
+        advance(1)
     return count
 
 
@@ -330,14 +337,6 @@ def _collected(model: bytes, part: tuple[int, list]) -> tuple[int, tuple]:
 @kept_by_thread
 def _interpreter(model: bytes) -> Interpreter:
     return Interpreter(model)
-
-
-def _shown(samples: np.ndarray | Iterable, progress: bool) -> Iterable:
-    if not progress or not sys.stderr.isatty():
-        return samples
-    from tqdm import tqdm
-
-    return tqdm(samples, desc="calibrating", unit="sample", leave=False)
 
 
 def _inputs(model: Model, sample: Any) -> Any:

@@ -1,0 +1,22 @@
+"""Progress bars on stderr, where somebody watches; gone when the work is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int], object]
+
+
+@contextmanager
+def bar(title: str, unit: str, total: int | None) -> Iterator[Advance]:
+    """What is called with how many units are done. No title: nothing is shown; nor where stderr is
+    no terminal. total None: nobody knows how many there will be."""
+    if not (title and sys.stderr.isatty()):
+        yield lambda count: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=title, unit=unit, leave=False) as shown:
+        yield shown.update
