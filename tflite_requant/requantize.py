@@ -18,6 +18,7 @@ from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS, called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS, Unit
+from tflite_requant.progress import bar
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rewrite.remembering import remember
 from tflite_requant.rules.weighted import Corrections
@@ -206,8 +207,9 @@ def requantize(
         # What is exact stays so.
         which = {row.index for row in rows if row.exactness == "approximated"}
         new = corrected_biases(
-            model, new, draft.plans[0], known.samples, scheme.bias, which, draft.profile
-        )
+            model, new, draft.plans[0], known.samples, scheme.bias, which, draft.profile,
+            draft.title("correcting biases"),
+        )  # fmt: skip
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
@@ -257,9 +259,13 @@ class _Draft:
         own = self.scheme.arithmetic
         return LITERT if own == "litert-reference" else own
 
+    def title(self, what: str) -> str:
+        """Of a progress bar; none where it is not asked for."""
+        return f"{what}, {self.scheme.name}" if self.options.progress else ""
+
     def make(self, factors: Factors) -> Model:
         """The model under these factors of free scales."""
-        return self._made(self._plans(factors))
+        return self._made(self._plans(factors), self.title("rewriting"))
 
     def plan_main(self, factors: Factors) -> tuple[Plan, Callable[[], Model]]:
         """The main subgraph's plan, and what makes the model of it."""
@@ -277,10 +283,14 @@ class _Draft:
             self._disturbance = statistics.disturbance(self.model, grids, examples)
         return self._disturbance
 
-    def _made(self, plans: dict[int, Plan]) -> Model:
+    def _made(self, plans: dict[int, Plan], title: str = "") -> Model:
         self.plans = plans
         edit = Edit(self.model)
-        self.done = {index: self._rewriter(edit, index, one).run() for index, one in plans.items()}
+        total = sum(len(self.model.subgraphs[index].operators) for index in plans)
+        with bar(title, "operator", total) as advance:
+            self.done = {
+                index: self._rewriter(edit, index, one).run(advance) for index, one in plans.items()
+            }
         self.changed = edit.is_changed
         if not self.changed:
             return self.model
@@ -342,7 +352,7 @@ def _searched(draft: _Draft) -> Found:
         model, samples, draft.plan_main,
         snaps=follows and not options.strict_meaning,
         start=draft.fitted, profile=draft.profile,
-        progress=options.progress,
+        title=draft.title("searching scales"),
     ).run()  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from tflite_requant.correction.moments import Moments
 from tflite_requant.model import Edit
 from tflite_requant.planning import Plan
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.progress import Advance
 from tflite_requant.rewrite.bridges import Bridges
 from tflite_requant.rewrite.constants import Constants
 from tflite_requant.rewrite.desk import Desk, SubgraphRewrite
@@ -32,8 +33,8 @@ class Rewriter:
         self.weights = Weights(desk, self.constants, moments, corrections, memory)
         self.bridges, self.frames = Bridges(desk, clamped), Frames(desk)
 
-    def run(self) -> SubgraphRewrite:
-        """All changes, in execution order of the source's operators."""
+    def run(self, advance: Advance) -> SubgraphRewrite:
+        """All changes, in execution order of the source's operators; advance counts them."""
         desk, plan, source = self.desk, self.desk.plan, self.desk.source
         for index, new in plan.home.items():
             if not source.tensors[index].is_constant and new != source.tensors[index].type:
@@ -48,6 +49,7 @@ class Rewriter:
                 self.frames.pad(op)
                 self.bridges.outputs(op)
                 set_options(desk, op)
+            advance(1)
         self.bridges.borders()
         set_versions(desk)
         return desk.done

@@ -28,6 +28,7 @@ from tflite_requant.model import Edit, Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import encode
 from tflite_requant.planning import Plan
 from tflite_requant.planning.domains import is_weighted
+from tflite_requant.progress import Advance, bar
 from tflite_requant.rules import limits, weighted
 from tflite_requant.schemes import BiasLaw
 from tflite_requant.search.bench import Bench
@@ -48,33 +49,41 @@ def corrected(
     law: BiasLaw,
     which: Collection[int],
     profile: str = LITERT,
+    title: str = "",
 ) -> Model:
     """The new model with biases corrected, one by one, where that lowers the outputs' noise.
 
     plan: of the main subgraph; samples: what the source's inputs take; which: operators of the
-    source that may be corrected; profile: see `Bench`. Models with state, those that cannot be run
-    or compared, and operators whose bias is shared or absent, stay as they are.
+    source that may be corrected; profile: see `Bench`; title: of a progress bar. Models with state,
+    those that cannot be run or compared, and operators whose bias is shared or absent, stay as they
+    are.
     """
     if not (which and preparable(source) and preparable(new)):
         return new
     try:
-        return _corrected(source, new, plan, samples, law, which, profile)
+        steps = len(_order(source)) + len(_order(new))
+        with bar(title, "operator", steps) as advance:
+            return _corrected(source, new, plan, samples, law, which, profile, advance)
     except (UsageError, UnsupportedOperatorError):
         return new
 
 
-def _corrected(source, new, plan, samples, law, which, profile) -> Model:
+def _order(model: Model) -> Sequence[Operator]:
+    return needed(model.main, model.main.outputs)
+
+
+def _corrected(source, new, plan, samples, law, which, profile, advance: Advance) -> Model:
     # Judged on others than those that the means are of, where there are some.
     judges = samples[2::3] or samples
     samples = [s for i, s in enumerate(samples) if i % 3 != 2]
     bench = Bench(source, judges, profile)
     now = bench.variant(new)
     noise = bench.noise(now, plan)
-    targets = dict(_targets(source, samples))
+    targets = dict(_targets(source, samples, advance))
     by_output = {op.outputs[0]: op for op in source.main.operators if op.index in which}
     walk = Walk(source, new, samples, profile)
     edit = Edit(new)
-    for op in needed(new.main, new.main.outputs):
+    for op in _order(new):
         twin = by_output.get(op.outputs[0]) if op.outputs else None
         if twin is not None and twin.index in targets and twin.opcode == op.opcode:
             bias = _new_bias(walk, op, targets[twin.index], plan, law)
@@ -91,6 +100,7 @@ def _corrected(source, new, plan, samples, law, which, profile) -> Model:
                 else:
                     walk.main = before
         walk.run(op)
+        advance(1)
     return edit.commit() if edit.is_changed else new
 
 
@@ -150,10 +160,12 @@ def _feeds(source: Model, model: Model, sample) -> Values:
     return {new.index: moved(np.asarray(a), old, new) for a, old, new in pairs}
 
 
-def _targets(source: Model, samples: Sequence) -> Iterator[tuple[int, np.ndarray]]:
+def _targets(
+    source: Model, samples: Sequence, advance: Advance
+) -> Iterator[tuple[int, np.ndarray]]:
     """(operator, b + sum_k W_k m_k per output channel, real units) of the source."""
     walk = Walk(source, source, samples)
-    for op in needed(source.main, source.main.outputs):
+    for op in _order(source):
         operands = _operands(walk.main, op)
         if operands is not None:
             x, array, bias, axis = operands
@@ -164,6 +176,7 @@ def _targets(source: Model, samples: Sequence) -> Iterator[tuple[int, np.ndarray
             )
             yield op.index, real + _mean_product(walk, op, x, array, axis)
         walk.run(op)
+        advance(1)
 
 
 def _operands(main: Subgraph, op: Operator):

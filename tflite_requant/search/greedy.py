@@ -6,13 +6,13 @@ Candidates race: a few samples tell most of the bad ones.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tflite_requant.model import Model
 from tflite_requant.planning import Plan
 from tflite_requant.planning.units import NO_FACTORS, Unit
+from tflite_requant.progress import bar
 from tflite_requant.search.bench import Bench
 from tflite_requant.search.factors import Factors, candidates, forbidden
 from tflite_requant.search.runner import LITERT, Variant
@@ -43,14 +43,14 @@ class _State:
 
 class Search:
     """One search. make: factors -> plan of the main subgraph, and what makes the model of it;
-    snaps: see `candidates`; start: the factors to begin with; profile: see `Bench`. Raises
-    UsageError for a model without measurable outputs."""
+    snaps: see `candidates`; start: the factors to begin with; profile: see `Bench`; title: of a
+    progress bar. Raises UsageError for a model without measurable outputs."""
 
     def __init__(
         self, source: Model, samples, make: Make, *, snaps: bool, start: Factors = NO_FACTORS,
-        profile: str = LITERT, progress: bool = False,
+        profile: str = LITERT, title: str = "",
     ) -> None:  # fmt: skip
-        self.make, self.snaps, self.progress = make, snaps, progress
+        self.make, self.snaps, self.title = make, snaps, title
         self.start = dict(start)
         self.bench = Bench(source, samples, profile)
         self.runner, self.measured = self.bench.runner, self.bench.measured
@@ -65,18 +65,17 @@ class Search:
         units = self._in_order(state.plan)
         self.around = _neighbours(state.plan, units)
         moved: set[Unit] = set()
-        bar = self._bar(PASSES * len(units))
-        for number in range(PASSES):
-            self.runner.keep(state.variant, 0)
-            moved_before, moved = moved, set()
-            for unit in units:
-                around = self.around[unit]
-                if number == 0 or (moved_before | moved) & around:
-                    old, state = state, self._improved(state, unit, narrow=number > 0)
-                    if state is not old:
-                        moved.add(unit)
-                bar.update()
-        bar.close()
+        with bar(self.title, "scale", PASSES * len(units)) as advance:
+            for number in range(PASSES):
+                self.runner.keep(state.variant, 0)
+                moved_before, moved = moved, set()
+                for unit in units:
+                    around = self.around[unit]
+                    if number == 0 or (moved_before | moved) & around:
+                        old, state = state, self._improved(state, unit, narrow=number > 0)
+                        if state is not old:
+                            moved.add(unit)
+                    advance(1)
         count = len(self.runner)
         return Found(state.factors, before / count, sum(state.noise) / count, self.tried)
 
@@ -112,13 +111,6 @@ class Search:
                 best = _State(factors, plan, variant, noise)
         return best
 
-    def _bar(self, total: int):
-        if not self.progress or not sys.stderr.isatty():
-            return _NoBar()
-        from tqdm import tqdm
-
-        return tqdm(total=total, desc="searching scales", unit="scale", leave=False)
-
 
 def _neighbours(plan: Plan, units: list[Unit]) -> dict[Unit, set[Unit]]:
     """Per unit, itself and those that an operator reads or writes together with it."""
@@ -132,9 +124,3 @@ def _neighbours(plan: Plan, units: list[Unit]) -> dict[Unit, set[Unit]]:
         for unit in met:
             found[unit] |= met
     return found
-
-
-class _NoBar:
-    def update(self) -> None: ...
-
-    def close(self) -> None: ...
