@@ -11,8 +11,9 @@ ROOT = TESTS.parent
 DEMO = ROOT / "examples" / "demo" / "digits_qat_uint8.tflite"
 SAMPLES = ROOT / "examples" / "demo" / "digits_samples.npz"
 
-# Helper modules lie beside the tests that use them and are imported by their bare names.
+# Helper modules lie beside the tests, or tools, that use them and are imported by their bare names.
 sys.path[:0] = sorted(str(folder) for folder in TESTS.iterdir() if folder.is_dir())
+sys.path.append(str(ROOT / "tools"))
 
 
 @pytest.fixture(scope="session")
