@@ -14,7 +14,14 @@
 # scheme file or its calibration data. Needs GNU make 3.81 or later.
 
 TFLITE_REQUANT_PYTHON ?= python3
-TFLITE_REQUANT ?= $(TFLITE_REQUANT_PYTHON) -m tflite_requant
+TFLITE_REQUANT ?= $(_requant_python) -m tflite_requant
+
+# The Python; looked at once, when a rule is about to run it.
+_requant_python = $(if $(_requant_lacks),$(error \
+  $(TFLITE_REQUANT_PYTHON) cannot import tflite_requant: install it there, or name a Python that \
+  has it: make TFLITE_REQUANT_PYTHON=path/to/.venv/bin/python))$(TFLITE_REQUANT_PYTHON)
+_requant_lacks = $(eval _requant_lacks := $$(shell $(_requant_import)))$(_requant_lacks)
+_requant_import = $(TFLITE_REQUANT_PYTHON) -c "import tflite_requant.files" 2>/dev/null || echo it
 
 tflite_requant = $(eval $(call _tflite_requant,$(strip $(1)),$(strip $(2)),$(strip $(3)),$(4)))
 tflite_cc_array = $(eval $(call _tflite_cc_array,$(strip $(1)),$(strip $(2))))
@@ -30,7 +37,7 @@ endef
 define _tflite_cc_array
 $(1): $(2)
 	@mkdir -p $$(dir $(1))
-	$$(TFLITE_REQUANT_PYTHON) -m tflite_requant.c_array $(2) $(1)
+	$$(_requant_python) -m tflite_requant.c_array $(2) $(1)
 $(basename $(1)).h: $(1)
 	@touch $$@
 endef

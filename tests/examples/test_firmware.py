@@ -36,6 +36,15 @@ def python(tmp_path) -> Path:
 
 
 @pytest.fixture
+def bare(tmp_path) -> Path:
+    """A Python without packages."""
+    path = tmp_path / "bare"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
 def make(checkout, python):
     folder = checkout / "examples" / "firmware_make"
 
@@ -73,6 +82,41 @@ def test_a_refused_model_leaves_nothing(make, capfd):
     with pytest.raises(subprocess.CalledProcessError):
         run("MODEL=main.c")
     assert not (folder / "build" / "digits.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    "goal", ["all", "build/digits.tflite", "build/digits_model.c", "build/vectors/manifest.json"]
+)
+@needs_make
+def test_a_python_without_the_package_is_named(make, bare, capfd, goal):
+    folder, run = make
+    if goal == "build/digits_model.c":  # its own rule, with the model made
+        run("build/digits.tflite")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(goal, f"TFLITE_REQUANT_PYTHON={bare}")
+    (line,) = failed.value.stderr.splitlines()
+    assert f"*** {bare} cannot import tflite_requant: install it there, or name " in line
+    assert "make TFLITE_REQUANT_PYTHON=" in line
+    assert not (folder / goal).exists()
+
+
+@needs_make
+def test_the_python_is_looked_at_once(make, python, tmp_path):
+    _, run = make
+    log = tmp_path / "log"
+    watched = tmp_path / "watched"
+    watched.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {python} "$@"\n')
+    watched.chmod(0o755)
+    run(f"TFLITE_REQUANT_PYTHON={watched}")
+    calls = log.read_text().splitlines()
+    assert sum("import" in call for call in calls) == 1 and len(calls) == 4
+
+
+@needs_make
+def test_another_program_needs_no_such_python(make, bare, python):
+    _, run = make
+    words = f"TFLITE_REQUANT_PYTHON={bare}", f"TFLITE_REQUANT={python} -m tflite_requant"
+    assert run("build/digits.tflite", *words) == ["model"]
 
 
 @needs_bazel
