@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tflite_requant"
 
 # From the ground up; rooms of one floor may import each other unless APART says otherwise.
 FLOORS = (
-    ("errors", "version", "outcome", "spelling", "spread", "progress", "fixedpoint",
-     "limits"),
+    ("errors", "version", "outcome", "spelling", "spread", "progress", "wording",
+     "fixedpoint", "limits"),
     ("model",),
     ("flatbuffer", "catalog", "schemes"),
     ("extract", "feeds", "memory", "testing"),

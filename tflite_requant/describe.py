@@ -21,6 +21,7 @@ from tflite_requant.rewrite import SubgraphRewrite
 from tflite_requant.rules.weighted import Rewritten, as_matrix
 from tflite_requant.schemes import Scheme
 from tflite_requant.statistics import Statistics
+from tflite_requant.wording import plural, share
 
 
 def report_of(
@@ -186,19 +187,18 @@ def _rounded_bias(outcome) -> list[Finding]:
     return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 
+def _steps(steps: float) -> str:
+    return plural(round(steps), "step") if math.isfinite(steps) else f"{steps} steps"
+
+
 def _lost_clamp(outcome, lost: Mapping[tuple[int, int], str]) -> list[Finding]:
     hint = lost.get((outcome.subgraph, outcome.index))
     if outcome.clamp_lost is None or hint is None:
         return []
-    below, above = outcome.clamp_lost
-    sides = [
-        f"{steps:.0f} steps {side}" for steps, side in ((below, "below"), (above, "above")) if steps
-    ]
-    hits = ""
-    if outcome.clamp_hits is not None:
-        low, high = outcome.clamp_hits
-        rates = [f"{r:.3%}" for r, lost in ((low, below), (high, above)) if lost]
-        hits = f", reached by {' and '.join(rates)} of the samples' values"
+    sides = [f"{_steps(side.steps)} {side.name}" for side in outcome.lost_sides]
+    rates = [share(side.hits) for side in outcome.lost_sides if side.hits is not None]
+    rates = rates[:1] if set(rates) == {share(0)} else rates
+    hits = f", reached by {' and '.join(rates)} of the samples' values" if rates else ""
     return [
         Finding("note", outcome.label, "clamp",
                 f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",

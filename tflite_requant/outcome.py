@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tflite_requant.errors import Finding
 
@@ -25,6 +26,15 @@ class TensorOutcome:
     new_scale: float
     new_zero_point: int
     kept: str
+
+
+class LostSide(NamedTuple):
+    """An end at which the source saturated and the result goes on. hits: share of the samples'
+    values that were there; None where no sample tells."""
+
+    name: str  # below or above
+    steps: float
+    hits: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,13 @@ class OperatorOutcome:
     sum_bits: int | None = None
     bias_bits: int | None = None
     bias_rounded: float | None = None
+
+    @property
+    def lost_sides(self) -> tuple[LostSide, ...]:
+        """The sides of the clamp that are lost; a side that is kept has no say."""
+        lost, hits = self.clamp_lost or (0.0, 0.0), self.clamp_hits or (None, None)
+        sides = zip(("below", "above"), lost, hits, strict=True)
+        return tuple(LostSide(*side) for side in sides if side[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
 from tflite_requant.search import LITERT, Factors, Found, Search, corrected_biases
 from tflite_requant.validation import require_filled
+from tflite_requant.wording import plural
 
 CLAMPS = ("fused", "auto", "exact")
 EXPLICIT = ("MAXIMUM", "MINIMUM")  # clamps that no fused activation makes
@@ -158,7 +159,8 @@ def make_plans(
     errors = [f for p in plans.values() for f in p.findings if f.severity == "error"]
     if errors:
         raise RefusedError(
-            f"cannot be put on scheme {scheme.name}: {_count(errors)}", tuple(errors)
+            f"cannot be put on scheme {scheme.name}: {plural(len(errors), 'finding')}",
+            tuple(errors),
         )
     return plans
 
@@ -167,10 +169,6 @@ def _named(model: Model, subgraph: int) -> frozenset[int]:
     """Tensors of a subgraph that signatures name."""
     own = (s for s in model.signatures if s.subgraph == subgraph)
     return frozenset(t for s in own for _, t in (*s.inputs, *s.outputs))
-
-
-def _count(findings: list[Finding]) -> str:
-    return "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
 
 
 def requantize(
@@ -214,7 +212,8 @@ def requantize(
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
         raise RefusedError(
-            f"cannot be put on scheme {scheme.name}: the result would have {_count(list(broken))}",
+            f"cannot be put on scheme {scheme.name}: the result would have "
+            f"{plural(len(broken), 'finding')}",
             broken,
         )
     return Result(new, draft.report(new, judged, found))
@@ -361,6 +360,7 @@ def _search_line(found: Found | None) -> str:
         return ""
     gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
     return (
-        f"; {len(found.factors)} scales moved by {found.tried} trials searched, "
+        f"; {plural(len(found.factors), 'scale')} moved by {plural(found.tried, 'trial')} "
+        "searched, "
         f"{gain:.2f} dB less noise on its samples"
     )

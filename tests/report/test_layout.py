@@ -24,10 +24,6 @@ def test_a_table_is_cut_to_fit():
     assert layout.table(("a", "b"), [("1", "2")], "><", cut=1) == ["  a  b", "  1  2"]
 
 
-def test_plural():
-    assert [layout.plural(n, "note") for n in (0, 1, 2000)] == ["0 notes", "1 note", "2,000 notes"]
-
-
 def test_wrap_keeps_long_words_whole():
     assert layout.wrap("a " + "b" * 90 + " c", "  x  ") == ["  x  a", "     " + "b" * 90, "     c"]
 

@@ -10,6 +10,10 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from tflite_requant.cli import main  # noqa: E402
+from tflite_requant.errors import Finding  # noqa: E402
+from tflite_requant.outcome import OperatorOutcome, Report  # noqa: E402
+from tflite_requant.report.html.page import cards, tensor_name  # noqa: E402
+from tflite_requant.study.outcome import Study  # noqa: E402
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -85,7 +89,43 @@ def test_who_did_the_work_is_not_told(demo_model, folder):
 
 def test_joined_names_are_cut_but_not_lost(demo_page):
     whole = "op 2 CONV_2D stem/project/bias;stem/project/conv;stem/project/Const_11"
-    assert f'<summary title="{whole}">op 2 CONV_2D stem/project/bias</summary>' in demo_page
+    assert f'<summary title="{whole}">stem/project/bias</summary>' in demo_page
+
+
+@pytest.mark.parametrize(
+    "label, operator, shown",
+    [
+        pytest.param("op 2 ADD a/b", "ADD", "a/b", id="main"),
+        pytest.param("subgraph 1 op 2 ADD a", "ADD", "a", id="subgraph"),
+        pytest.param("op 2 ADD x ADD y;z", "ADD", "x ADD y", id="operator-in-the-name"),
+        pytest.param("op 2 ADD", "ADD", "op 2 ADD", id="no-output"),
+    ],
+)
+def test_a_line_names_the_tensor_alone(label, operator, shown):
+    assert tensor_name(label, operator) == shown
+
+
+def test_the_page_of_a_model_names_the_tensor_alone(demo_model, folder):
+    assert main(["inspect", str(demo_model), "--plot", "model.html", "-q"]) == 0
+    summaries = re.findall(r"<summary[^>]*>([^<]*)</summary>", Path("model.html").read_text())
+    assert "stem/project/bias" in summaries
+    assert not any(s.startswith("op ") for s in summaries)
+
+
+@pytest.mark.parametrize("count, what", [(1, "1 of 1 operator"), (2, "2 of 2 operators")])
+def test_cards_count(count, what):
+    finding = Finding("exception", "tensor 1", "law", "found")
+    report = Report(
+        "int8", "", "", "", True, metrics={"sqnr": 30.0, "samples": float(count)},
+        operators=count * (OperatorOutcome(0, 0, "ADD", "op 0 ADD a", "grid-exact"),),
+        findings=count * (finding,), inserted=count * ("QUANTIZE",),
+    )  # fmt: skip
+    found = [" ".join(card) for card in cards(report, Study(count, "x", "y", (), ()))]
+    s = "" if count == 1 else "s"
+    assert f"30.00 dB output SQNR on {count} sample{s}, against the source" in found
+    assert f"{what} exact same real grids and weights" in found
+    assert f"{count} exception{s} to the scheme" in found
+    assert f"{count} inserted operator{s}" in found
 
 
 def test_a_model_alone(demo_model, folder, capsys):

@@ -123,6 +123,19 @@ def test_verbose_shows_each_operator_and_insertion():
     assert ["MAXIMUM", "0", "z"] in rows
 
 
+@pytest.mark.parametrize("count, said", [(1.0, "on 1 sample"), (16.0, "on 16 samples")])
+def test_measured_on(count, said):
+    text = summary_text(replace(REPORT, metrics={"kl": 0.5, "samples": count}), "x")
+    assert f"KL 0.5000, {said}\n" in text
+
+
+def test_worst_is_what_the_lost_side_lost():
+    """The side that is kept may be reached as often as it likes."""
+    operators = (*REPORT.operators[:2], clamped(2, (2.0, 0.0), (0.1, 0.9)),
+                 clamped(3, (3.0, 0.0), (0.2, 0.0)), *REPORT.operators[4:])  # fmt: skip
+    assert shown_notes(replace(REPORT, operators=operators))[:2] == ["3", "2"]
+
+
 def test_two_sided_clamp():
     report = replace(REPORT, operators=(clamped(0, (3.0, 4.4)),))
     assert ["0", "ADD", "approximated", "-3", "+4"] in [

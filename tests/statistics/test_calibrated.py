@@ -107,6 +107,12 @@ def test_no_samples():
         measure(CASES["pointwise"], [])
 
 
+def test_one_sample_is_no_samples():
+    model = CASES["fully connected"]
+    one = np.zeros((1, *model.inputs[0].shape[1:]), np.uint8)
+    assert measure(model, one).origin == "1 calibration sample"
+
+
 def test_without_data_the_origin_says_so():
     assert "no data" in measure(CASES["pointwise"]).origin
     assert (

@@ -36,6 +36,7 @@ from tflite_requant.model import Model
 from tflite_requant.progress import bar
 from tflite_requant.runtime import litert_available
 from tflite_requant.spread import kept_by_thread, part_size, parts, spread
+from tflite_requant.wording import plural
 
 CEILING = {"default": "optimized", "optimized": "default", "reference": "default"}
 CHUNK_BYTES = 1 << 26  # inputs and outputs that are held at once
@@ -70,7 +71,9 @@ def measure(
     if through not in ("litert", "interpreter"):
         raise UsageError(f"unknown way to run {through!r}; known: litert, interpreter")
     if labels is not None and len(labels) != len(samples):
-        raise SampleError(f"{len(labels)} labels for {len(samples)} samples; need one each")
+        raise SampleError(
+            f"{plural(len(labels), 'label')} for {plural(len(samples), 'sample')}; need one each"
+        )
     if not len(samples):
         raise SampleError("no samples to measure on; need at least one")
     way = resolver if through == "litert" else through

@@ -5,13 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from tflite_requant.wording import plural as plural
+
 WIDTH = 80
 LEAST = 8  # columns of what is cut to fit
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 note", "2,000 notes"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def percent(part: int, whole: int) -> str:

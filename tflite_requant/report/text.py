@@ -88,7 +88,7 @@ def _measured(metrics: Mapping[str, float]) -> str:
         told.append(f"KL {metrics['kl']:.4f}")
     if "same_top1" in metrics:
         told.append(f"{metrics['same_top1']:.1f} % same top-1")
-    return f"{', '.join(told)}, on {metrics['samples']:.0f} samples"
+    return f"{', '.join(told)}, on {plural(int(metrics['samples']), 'sample')}"
 
 
 def _inserted(report: Report) -> str:
@@ -120,7 +120,10 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
 def _worst_first(report: Report) -> list[Finding]:
     """Notes by what their operator lost: how often where that was measured, then how much."""
     harm = {
-        op.label: (max(op.clamp_hits or (0.0,)), max(op.clamp_lost or (0.0,)))
+        op.label: (
+            max((side.hits or 0.0 for side in op.lost_sides), default=0.0),
+            max((side.steps for side in op.lost_sides), default=0.0),
+        )
         for op in report.operators
     }
     notes = [f for f in report.findings if f.severity == "note"]
@@ -166,7 +169,5 @@ def _steps(value: float) -> str:
 
 def _lost(op: OperatorOutcome) -> str:
     """Steps below and above the old clamp that the new range goes on for."""
-    if op.clamp_lost is None:
-        return ""
-    below, above = op.clamp_lost
-    return " ".join(f"{sign}{steps:.0f}" for sign, steps in (("-", below), ("+", above)) if steps)
+    signs = {"below": "-", "above": "+"}
+    return " ".join(f"{signs[side.name]}{side.steps:.0f}" for side in op.lost_sides)

@@ -29,6 +29,7 @@ from tflite_requant.statistics.disturbance import EXAMPLES
 from tflite_requant.statistics.measure import Statistics
 from tflite_requant.statistics.prior import prior
 from tflite_requant.statistics.taps import Window, window
+from tflite_requant.wording import plural
 
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
 DEPTHWISE_ROWS = 256
@@ -269,7 +270,7 @@ def calibrate(
         raise SampleError("no calibration samples: need at least one")
     moments, overshoots = prior(model)
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
-    origin = f"{count} calibration samples"
+    origin = plural(count, "calibration sample")
     inputs = tuple(_inputs(model, sample) for sample in examples)
     counts = collector.counts()
     overshoots |= {key: _overshoots(model, key, n) for key, n in counts.items()}

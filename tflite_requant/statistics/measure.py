@@ -16,6 +16,7 @@ from tflite_requant.planning.explicit import Sides
 from tflite_requant.schemes import Scheme
 from tflite_requant.statistics.prior import prior
 from tflite_requant.statistics.synthetic import DEFAULT_COUNT, SyntheticImages, takes_colour_images
+from tflite_requant.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def measure(
         images = _synthetic(model, calibration, seed)
         measured = calibrate(model, images, progress=progress, executor=executor)
         # Made-up images say nothing about how often a real value saturates.
-        origin = f"no data ({len(images)} synthetic images)"
+        origin = f"no data ({plural(len(images), 'synthetic image')})"
         return Statistics(
             measured.moments, origin=origin, examples=measured.examples, samples=measured.samples,
             overshoots=prior(model)[1],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tflite_requant.report.html import plots, require_packages
-from tflite_requant.report.html.page import multiplier_range, rendered
+from tflite_requant.report.html.page import multiplier_range, rendered, tensor_name
 from tflite_requant.report.text import shifts
 from tflite_requant.study.outcome import SingleWeights
 
@@ -46,6 +46,7 @@ def _activations(facts: dict[str, Any]):
 def _row(one: SingleWeights) -> dict[str, Any]:
     return {
         "op": one,
+        "tensor": tensor_name(one.label, one.name),
         "multiplier": multiplier_range(one.multipliers),
         "shifts": shifts((min(one.shifts), max(one.shifts)) if one.shifts else None),
         "figure": plots.single_figure("weights, share of each step (log)", one.weights),

@@ -10,11 +10,12 @@ from typing import Any
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
-from tflite_requant.report.layout import percent, plural
+from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
 from tflite_requant.report.text import EXACTNESS, KEPT, shifts
 from tflite_requant.study.outcome import Study, TensorStudy
 from tflite_requant.version import VERSION
+from tflite_requant.wording import noun, plural, share
 
 SEVERITIES = ("error", "exception", "warning", "note")
 
@@ -39,7 +40,6 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
         shifts=shifts,
         plural=plural,
-        first_name=lambda label: label.split(";")[0],  # of all that converters join to one
         number=lambda value: f"{value:.6g}",
     )
 
@@ -75,26 +75,27 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
     if "sqnr" in found:
         text = decibel(found["sqnr"])
         unit = text if text == "exact" else f"{text} dB"
-        shown.append(
-            (unit, "output SQNR", f"on {found['samples']:.0f} samples, against the source")
-        )
+        samples = plural(int(found["samples"]), "sample")
+        shown.append((unit, "output SQNR", f"on {samples}, against the source"))
     elif study.tensors:
         outputs = [t.sqnr for t in study.tensors[-1:] if t.sqnr is not None]
         if outputs:
             text = decibel(min(outputs))
             unit = text if text == "exact" else f"{text} dB"
-            shown.append((unit, "last SQNR", f"on {study.samples} samples: {study.data}"))
+            shown.append((unit, "last SQNR", f"on {plural(study.samples, 'sample')}: {study.data}"))
     if "same_top1" in found:
         shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
     exact = report.count("bit-identical") + report.count("grid-exact")
     total = len(report.operators)
-    shown.append((f"{exact} of {total}", "operators exact", "same real grids and weights"))
+    what = f"{noun(total, 'operator')} exact"
+    shown.append((f"{exact} of {total}", what, "same real grids and weights"))
     weights = sum(op.weights for op in report.operators)
     if weights:
         same = sum(op.exact_weights for op in report.operators)
         shown.append((percent(same, weights), "weights exact", f"of {weights:,}"))
-    shown.append((str(len(report.exceptions)), "exceptions", "to the scheme"))
-    shown.append((str(len(report.inserted)), "inserted", "operators"))
+    exceptions, inserted = len(report.exceptions), len(report.inserted)
+    shown.append((str(exceptions), noun(exceptions, "exception"), "to the scheme"))
+    shown.append((str(inserted), "inserted", noun(inserted, "operator")))
     shown.append((f"{report.result_bytes:,}", "bytes", f"the source has {report.source_bytes:,}"))
     return shown
 
@@ -119,6 +120,7 @@ def _rows(report: Report, study: Study) -> list[dict[str, Any]]:
         rows.append(
             {
                 "op": op,
+                "tensor": tensor_name(op.label, op.name),
                 "sqnr": decibel(tensor.sqnr) if tensor else "-",
                 "low": tensor is not None and _is_low(tensor.sqnr),
                 "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
@@ -127,6 +129,13 @@ def _rows(report: Report, study: Study) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def tensor_name(label: str, operator: str) -> str:
+    """The name that is all a label tells beside the operator; the first of those that converters
+    join to one."""
+    name = label.partition(f" {operator} ")[2]
+    return (name or label).split(";")[0]
 
 
 def _is_low(sqnr: float | None) -> bool:
@@ -141,9 +150,11 @@ def multiplier_range(values: tuple[float, ...]) -> str:
 
 
 def _clamp(op: OperatorOutcome) -> str:
-    if op.clamp_lost is None:
-        return ""
-    below, above = op.clamp_lost
-    told = [f"{s}{v:.0f}" for s, v in (("-", below), ("+", above)) if v and math.isfinite(v)]
-    hits = op.clamp_hits
-    return " ".join(told) + (f" ({max(hits):.3%} of values)" if hits and max(hits) else "")
+    """ "-58 (5.469%) +4 (none)": each side with the values that were there."""
+    told = []
+    for side in op.lost_sides:
+        if math.isfinite(side.steps):
+            sign = "-" if side.name == "below" else "+"
+            hits = "" if side.hits is None else f" ({share(side.hits)})"
+            told.append(f"{sign}{side.steps:.0f}{hits}")
+    return " ".join(told)

@@ -1,0 +1,22 @@
+"""Numbers as people say them."""
+
+from __future__ import annotations
+
+LEAST_SHARE = 0.00001  # what is told in figures
+
+
+def noun(count: int, one: str) -> str:
+    """ "note", "notes"."""
+    return one if count == 1 else f"{one}s"
+
+
+def plural(count: int, one: str) -> str:
+    """ "1 note", "2,000 notes"."""
+    return f"{count:,} {noun(count, one)}"
+
+
+def share(part: float) -> str:
+    """A share of 1 that may be small: "5.469%", "<0.001%", and "none" only where it is."""
+    if not part:
+        return "none"
+    return f"{part:.3%}" if part >= LEAST_SHARE else f"<{LEAST_SHARE:.3%}"
