@@ -1,7 +1,9 @@
 """`inspect`, `check`, `schemes`, and what all commands share."""
 
 import json
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from numpy import array
@@ -213,6 +215,23 @@ def test_help(capsys, command):
     out = told(capsys, *command.split(), "--help")
     assert out.startswith("usage: tflite-requant ")
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["", "requantize", "compare"])
+def test_help_is_a_word_too(folder, capsys, command):
+    assert told(capsys, "help", *command.split()) == told(capsys, *command.split(), "--help")
+
+
+@pytest.mark.parametrize("words", ["help me", "help compare a"])
+def test_help_with_what_is_no_command(folder, capsys, words):
+    assert main(words.split()) == 2
+    assert capsys.readouterr().err.count("\n") <= 2
+
+
+def test_a_model_may_be_called_help(folder, demo_model, capsys):
+    shutil.copy(demo_model, "help")
+    assert main(["help", "-o", "x.tflite"]) == 0
+    assert Path("x.tflite").exists()
 
 
 def test_version(capsys):

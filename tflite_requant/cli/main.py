@@ -6,6 +6,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
 from tflite_requant.cli.parser import parser_of
@@ -26,6 +27,7 @@ BUG = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 TERMINATED = 143  # 128 + SIGTERM
 SHOWN_FINDINGS = 20
+HELP = "help"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -33,7 +35,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     from absl import flags
 
     flags.FLAGS.mark_as_parsed()  # absl's own flags keep their defaults
-    words = list(argv[1:])
+    words = _help_words(list(argv[1:]))
     command = words.pop(0) if words and words[0] in COMMANDS else DEFAULT
     try:
         return parser_of(command).parse(words)
@@ -42,6 +44,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(_interrupted(None)) from None
+
+
+def _help_words(words: list[str]) -> list[str]:
+    """`help` and `help COMMAND` as the flag says it; a file of that name is a model."""
+    if words[:1] != [HELP] or Path(HELP).exists():
+        return words
+    if not words[1:]:
+        return ["--help"]
+    return [*words[1:], "--help"] if words[1] in COMMANDS and not words[2:] else words
 
 
 def run(args: argparse.Namespace) -> int:
