@@ -1,6 +1,7 @@
 """`--report` and `--overlay`: which files, which contents, which refusals."""
 
 import json
+import re
 import sys
 from types import ModuleType
 
@@ -29,6 +30,23 @@ def test_data_and_overlay(tiny, capsys):
                                         or t["differing"] == 0]  # fmt: skip
     assert all(0 <= v["value"] <= 99 for v in overlay["results"].values())
     assert capsys.readouterr().out == ""
+
+
+def test_every_file_is_named(tiny, capsys):
+    words = ("tiny.tflite -o x.tflite --report r.json --overlay o.json --c-array c.cc "
+             "--depfile x.d")  # fmt: skip
+    assert main(words.split()) == 0
+    (told,) = re.findall(r"^  written +((?:.+\n)+?)  size ", capsys.readouterr().out, re.M)
+    assert told.split() == ["x.tflite,", "r.json,", "o.json,", "c.cc,", "c.h,", "x.d"]
+    assert names(tiny.parent) == {"tiny.tflite", *(w.strip(",") for w in told.split())}
+
+
+def test_the_files_of_each_scheme_are_named(tiny, capsys):
+    words = "tiny.tflite -s int8,symmetric -o . --report r.{scheme}.json"
+    assert main(words.split()) == 0
+    out = capsys.readouterr().out
+    for scheme in ("int8", "symmetric"):
+        assert f"written      tiny.{scheme}.tflite, r.{scheme}.json\n" in out
 
 
 def test_a_place_for_each_scheme(tiny):

@@ -112,7 +112,7 @@ def test_one_refusal_keeps_the_others_from_being_written(tiny, capsys):
     (tiny.parent / "only.toml").write_text('name = "only"\n[operators]\nallow = ["SOFTMAX"]\n')
     assert main(["tiny.tflite", "-s", "int8,only.toml"]) == 1
     out, err = capsys.readouterr()
-    assert "written      nothing" in out
+    assert "written      nothing: 1 of 2 schemes failed\n" in out
     assert "scheme only does not allow FULLY_CONNECTED" in err
     assert "1 of 2 schemes failed; nothing written" in err
     assert names(tiny.parent) == {"tiny.tflite", "only.toml"}
@@ -131,8 +131,17 @@ def test_require(tiny, capsys, condition, code):
     assert main(["tiny.tflite", "-s", "symmetric", "--require", condition]) == code
     assert names(tiny.parent) == {"tiny.tflite"} | (set() if code else {"tiny.symmetric.tflite"})
     out, err = capsys.readouterr()
-    assert ("written      nothing" in out) == bool(code)
+    assert (f"written      nothing: {condition.split(',')[-1]} does not hold: it is" in out) == (
+        bool(code)
+    )
     assert err.count("does not hold: it is") == code
+
+
+def test_each_scheme_says_why_nothing_is_written(tiny, capsys):
+    assert main("tiny.tflite -s int8,symmetric -o . --require exceptions==0".split()) == 1
+    out = capsys.readouterr().out
+    assert "written      nothing: 1 of 2 schemes failed\n" in out
+    assert "written      nothing: exceptions==0 does not hold: it is 1\n" in out
 
 
 def test_require_keeps_an_older_output(tiny):

@@ -328,9 +328,24 @@ def _complain(source: Path, attempts: list[Attempt]) -> None:
             complain(f"{source}: {attempt.refusal.summary}", details)
         for line in attempt.unmet:
             complain(f"{source}: {attempt.scheme.name}: {line}")
+    if len(attempts) > 1 and not all(attempt.succeeded for attempt in attempts):
+        complain(f"{source}: {_failed(attempts)}; nothing written")
+
+
+def _failed(attempts: list[Attempt]) -> str:
     failed = sum(not attempt.succeeded for attempt in attempts)
-    if failed and len(attempts) > 1:
-        complain(f"{source}: {failed} of {plural(len(attempts), 'scheme')} failed; nothing written")
+    return f"{failed} of {plural(len(attempts), 'scheme')} failed"
+
+
+def _written(args: argparse.Namespace, attempt: Attempt, attempts: list[Attempt]) -> str:
+    """Every file that has something of one result, or why there is none."""
+    if attempt.unmet:
+        return f"{NOTHING}: {'; '.join(attempt.unmet)}"
+    if not all(other.succeeded for other in attempts):
+        return f"{NOTHING}: {_failed(attempts)}"
+    beside = companions.places(args, attempt.scheme)
+    depfile = [args.depfile] if args.depfile else []
+    return ", ".join(map(str, [attempt.output, *beside, *depfile]))
 
 
 def _answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], good: bool) -> str:
@@ -341,7 +356,7 @@ def _answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], goo
     if args.quiet:
         return ""
     return "\n\n".join(
-        summary_text(a.report, str(a.output) if good else NOTHING, args.verbose)
+        summary_text(a.report, _written(args, a, attempts), args.verbose)
         for a in attempts
         if a.report is not None
     )
