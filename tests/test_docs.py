@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import tflite_requant as tr
 from tflite_requant.schemes import load_scheme, preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,16 @@ def test_commands(desk, page):
         done = shell(line.removeprefix("$ "), desk)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert done.stderr == "", line
+
+
+def test_sizes_are_those_of_the_demo(demo_model):
+    said = " ".join((ROOT / "docs" / "accuracy.md").read_text("utf-8").split())
+    (told,) = re.findall(r"The demo's ([\d,]+) bytes become (.*?) \(", said)
+    source = tr.load(demo_model)
+    sizes = {s: n for n, s in re.findall(r"([\d,]+) with `(.*?)`", told[1])}
+    assert told[0] == f"{demo_model.stat().st_size:,}" and len(sizes) == 3
+    for scheme, size in sizes.items():
+        assert size == f"{tr.requantize(source, scheme).report.result_bytes:,}", scheme
 
 
 @pytest.mark.slow
