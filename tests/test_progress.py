@@ -84,12 +84,15 @@ def test_no_bar_without_a_terminal(capsys):
 
 @pytest.mark.parametrize("quiet", [False, True], ids=["watched", "quiet"])
 def test_every_long_phase_of_a_scheme_is_told(demo_model, tmp_path, terminal, quiet):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
     screen = terminal()
     samples = f"{demo_model.parent / 'digits_samples.npz'}:calibration"
     words = [str(demo_model), "-s", "symmetric-po2", "-o", str(tmp_path / "x.tflite"),
-             "--calibration", samples, *(["-q"] if quiet else [])]  # fmt: skip
+             "--calibration", samples, "--report", str(tmp_path / "page.html")]  # fmt: skip
+    words += ["-q"] if quiet else []
     assert main(words) == 0
-    phases = ["calibrating", *PHASES, "measuring"]
+    phases = ["calibrating", *PHASES, "measuring", "comparing", "drawing, symmetric-po2"]
     assert [p for p in phases if p in screen.getvalue()] == ([] if quiet else phases)
 
 

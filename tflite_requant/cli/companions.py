@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tflite_requant import c_array
+from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.schemes import Scheme
@@ -108,7 +109,8 @@ def contents(
         if path.suffix == ".html":
             from tflite_requant.report.html.page import page
 
-            found[path] = page(report, study, Path(args.model).name, _asked(args))
+            title = f"drawing, {scheme.name}" if shows_progress(args) else ""
+            found[path] = page(report, study, Path(args.model).name, _asked(args), title)
         else:
             value_alone = document("requantize", model=args.model, written=True, results=[value])
             found[path] = value_alone + "\n"

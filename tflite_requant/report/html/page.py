@@ -8,20 +8,24 @@ from importlib.resources import files
 from typing import Any
 
 from tflite_requant.outcome import OperatorOutcome, Report
+from tflite_requant.progress import bar
 from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
 from tflite_requant.report.text import EXACTNESS, KEPT, shifts
-from tflite_requant.study.outcome import Study, TensorStudy
+from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
 
 SEVERITIES = ("error", "exception", "warning", "note")
 
 
-def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -> str:
-    """The page's text. model: the source's file name; options: what else was asked, by flag.
+def page(
+    report: Report, study: Study, model: str, options: Mapping[str, Any], title: str = ""
+) -> str:
+    """The page's text. model: the source's file name; options: what else was asked, by flag;
+    title: of a progress bar.
 
     Raises UsageError where jinja2 or matplotlib is not installed.
     """
@@ -36,7 +40,7 @@ def page(report: Report, study: Study, model: str, options: Mapping[str, Any]) -
         verdict=verdict(report),
         counts=_counts(report),
         findings=[(s, [f for f in report.findings if f.severity == s]) for s in SEVERITIES],
-        operators=_rows(report, study),
+        operators=_rows(report, study, title),
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
         shifts=shifts,
         plural=plural,
@@ -108,27 +112,32 @@ def _counts(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
     ]
 
 
-def _rows(report: Report, study: Study) -> list[dict[str, Any]]:
+def _rows(report: Report, study: Study, title: str) -> list[dict[str, Any]]:
     """A row for each operator, with its figure."""
     by_operator: dict[str, TensorStudy] = {}
     for tensor in study.tensors:
         by_operator.setdefault(tensor.operator, tensor)
     weights = {w.label: w for w in study.weights}
     rows = []
-    for op in report.operators:
-        tensor, weighted = by_operator.get(op.label), weights.get(op.label)
-        rows.append(
-            {
-                "op": op,
-                "tensor": tensor_name(op.label, op.name),
-                "sqnr": decibel(tensor.sqnr) if tensor else "-",
-                "low": tensor is not None and _is_low(tensor.sqnr),
-                "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
-                "clamp": _clamp(op),
-                "figure": plots.operator_figure(tensor, weighted),
-            }
-        )
+    with bar(title, "operator", len(report.operators)) as advance:
+        for op in report.operators:
+            rows.append(_row(op, by_operator.get(op.label), weights.get(op.label)))
+            advance(1)
     return rows
+
+
+def _row(
+    op: OperatorOutcome, tensor: TensorStudy | None, weighted: WeightsStudy | None
+) -> dict[str, Any]:
+    return {
+        "op": op,
+        "tensor": tensor_name(op.label, op.name),
+        "sqnr": decibel(tensor.sqnr) if tensor else "-",
+        "low": tensor is not None and _is_low(tensor.sqnr),
+        "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
+        "clamp": _clamp(op),
+        "figure": plots.operator_figure(tensor, weighted),
+    }
 
 
 def tensor_name(label: str, operator: str) -> str:
