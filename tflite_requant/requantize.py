@@ -23,7 +23,7 @@ from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rewrite.remembering import remember
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
-from tflite_requant.search import LITERT, Factors, Found, Search, corrected_biases
+from tflite_requant.search import LITERT, Bench, Factors, Found, Search, corrected_biases
 from tflite_requant.validation import require_filled
 from tflite_requant.wording import plural
 
@@ -198,16 +198,9 @@ def requantize(
         calibration = statistics.default_calibration(model, scheme)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
     draft = _Draft(model, scheme, options, known)
-    found = _searched(draft) if options.search else None
-    new = draft.make(found.factors if found else draft.fitted)
-    if "sequential-bias" in options.correction and known.samples and draft.changed:
-        rows = operator_outcomes(draft.plans[0], draft.done[0], known)
-        # What is exact stays so.
-        which = {row.index for row in rows if row.exactness == "approximated"}
-        new = corrected_biases(
-            model, new, draft.plans[0], known.samples, scheme.bias, which, draft.profile,
-            draft.title("correcting biases"),
-        )  # fmt: skip
+    new, found = draft.finished(draft.fitted), None
+    if options.search:
+        new, found = _searched(draft, new)
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if broken:
@@ -265,6 +258,20 @@ class _Draft:
     def make(self, factors: Factors) -> Model:
         """The model under these factors of free scales."""
         return self._made(self._plans(factors), self.title("rewriting"))
+
+    def finished(self, factors: Factors) -> Model:
+        """The same with biases corrected in order, where there are samples."""
+        new = self.make(factors)
+        samples = self.known.samples
+        if not ("sequential-bias" in self.options.correction and samples and self.changed):
+            return new
+        rows = operator_outcomes(self.plans[0], self.done[0], self.known)
+        # What is exact stays so.
+        which = {row.index for row in rows if row.exactness == "approximated"}
+        return corrected_biases(
+            self.model, new, self.plans[0], samples, self.scheme.bias, which, self.profile,
+            self.title("correcting biases"),
+        )  # fmt: skip
 
     def plan_main(self, factors: Factors) -> tuple[Plan, Callable[[], Model]]:
         """The main subgraph's plan, and what makes the model of it."""
@@ -339,25 +346,35 @@ class _Draft:
         return found
 
 
-def _searched(draft: _Draft) -> Found:
-    """The factors that the search ends with; samples are made up where none are at hand."""
+def _searched(draft: _Draft, plain: Model) -> tuple[Model, Found]:
+    """The model with the scales that a search ends with, unless samples that it did not see say
+    that the plain one is closer to the source. Samples are made up where none are at hand."""
     model, options = draft.model, draft.options
     samples = draft.known.samples
     if not samples:
         samples = tuple(statistics.SyntheticImages(model, SEARCH_SAMPLES, options.seed))
+    judges = samples[2::3] or samples
     scheme = draft.scheme
     follows = scheme.weights.scale == POWER_OF_TWO or scheme.activations.scale == RATIO
-    return Search(
-        model, samples, draft.plan_main,
+    bench, before = Bench(model, judges, draft.profile), draft.plans[0]
+    found = Search(
+        model, [s for i, s in enumerate(samples) if i % 3 != 2], draft.plan_main,
         snaps=follows and not options.strict_meaning,
         start=draft.fitted, profile=draft.profile,
         title=draft.title("searching scales"),
     ).run()  # fmt: skip
+    new = draft.finished(found.factors)
+    after = draft.plans[0]
+    if sum(bench.noise(bench.variant(new), after)) < sum(bench.noise(bench.variant(plain), before)):
+        return new, found
+    return draft.finished(draft.fitted), replace(found, factors={}, after=found.before)
 
 
 def _search_line(found: Found | None) -> str:
     if found is None:
         return ""
+    if not found.factors:
+        return f"; {found.tried} trials searched, nothing better on samples kept apart"
     gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
     return (
         f"; {plural(len(found.factors), 'scale')} moved by {plural(found.tried, 'trial')} "

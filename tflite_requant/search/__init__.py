@@ -1,8 +1,9 @@
 """Whatever has to run a model to decide: the search for activation scales, biases."""
 
+from tflite_requant.search.bench import Bench
 from tflite_requant.search.biases import corrected as corrected_biases
 from tflite_requant.search.factors import Factors
 from tflite_requant.search.greedy import Found, Search
 from tflite_requant.search.runner import LITERT
 
-__all__ = ["LITERT", "Factors", "Found", "Search", "corrected_biases"]
+__all__ = ["LITERT", "Bench", "Factors", "Found", "Search", "corrected_biases"]
