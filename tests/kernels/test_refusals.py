@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from cases.recurrent import lstm
 
 from tflite_requant.errors import RequantError
 from tflite_requant.interpreter import Interpreter
@@ -101,3 +104,13 @@ def test_litert_ends_or_refuses_there():
     assert {
         n: r for n, r in zip(ENDS, found, strict=True) if not isinstance(r, RuntimeFailure)
     } == {}
+
+
+def test_an_lstm_whose_inner_tensor_has_no_scale():
+    case = lstm(np.random.default_rng(1), "int8")
+    main = case.model.main
+    inner = main.operators[0].rest["intermediates"][4]
+    tensors = [replace(t, qparams=None) if t.index == inner else t for t in main.tensors]
+    model = case.model.changed(subgraphs=(replace(main, tensors=tuple(tensors)),))
+    with pytest.raises(RequantError, match="inner tensor 4 of the LSTM has no scale"):
+        Interpreter(model).run(case.runs[0])

@@ -9,9 +9,10 @@ from tflite_requant.fixedpoint.matmul import float_type_for
 from tflite_requant.fixedpoint.ranges import wrap32
 from tflite_requant.kernels._accumulate import reach
 from tflite_requant.kernels._rescale import effective_scale, prepared_rescale
-from tflite_requant.kernels._types import QArray
+from tflite_requant.kernels._types import KernelError, Operands, QArray, QParams
 
 GATE_SCALE = 2.0**-12
+HIDDEN = 4  # the inner tensor of what a cell shows, before a projection
 
 
 class GateProducts:
@@ -39,3 +40,11 @@ class GateProducts:
 def words(values: np.ndarray) -> np.ndarray:
     """Saturated to 16 bits."""
     return np.minimum(np.maximum(values, -32768), 32767)
+
+
+def inner_grid(operands: Operands, number: int) -> QParams:
+    """Quantization of an inner tensor. Raises KernelError where the file gives none."""
+    inner = operands.intermediates
+    if number >= len(inner) or inner[number].qparams is None:
+        raise KernelError(f"inner tensor {number} of the LSTM has no scale")
+    return inner[number].qparams

@@ -18,7 +18,7 @@ from tflite_requant.fixedpoint.multiplier import INTEGER_RESCALES, quantize_mult
 from tflite_requant.fixedpoint.ranges import saturate, wrap32
 from tflite_requant.fixedpoint.rounding import divide_truncated, shift_half_away
 from tflite_requant.kernels._accumulate import zero_point
-from tflite_requant.kernels._lstm_gates import GATE_SCALE, words
+from tflite_requant.kernels._lstm_gates import GATE_SCALE, HIDDEN, inner_grid, words
 from tflite_requant.kernels._rescale import effective_scale, rescale
 from tflite_requant.kernels._types import Attributes, KernelError, Operands, QArray
 
@@ -38,8 +38,6 @@ class GeneralStep:
     """One time step; called with the data, the output state and the cell state."""
 
     def __init__(self, operands: Operands, attributes: Attributes, law: Rescaling) -> None:
-        if len(operands.intermediates) < 5:
-            raise KernelError("an int8 LSTM needs the quantization of five inner tensors")
         state, cell = operands.input(18), operands.input(19)
         self.rounding = law.rounding
         self.state_zero, self.outputs = zero_point(state), state.shape[1]
@@ -52,7 +50,7 @@ class GeneralStep:
             for i in range(4)
             if operands.input(1 + i) is not None
         }
-        hidden = operands.intermediates[4].qparams
+        hidden = inner_grid(operands, HIDDEN)
         self.hidden_zero = hidden.zero_points[0]
         self.hidden_real = float(np.float32(2.0**-15 / hidden.scale * 2.0**-15))
         self.projection = operands.input(PROJECTION)
@@ -111,7 +109,7 @@ class _Gate:
         self.norm = operands.input(NORMS + number)
         unit = GATE_SCALE
         if self.norm is not None:
-            unit = operands.intermediates[number].qparams.scale
+            unit = inner_grid(operands, number).scale
         self.matrix, self.recurrent = weights.integers.T, recurrent.integers.T
         self.real = effective_scale(data.scale, weights.scale, unit, law)
         self.recurrent_real = effective_scale(state.scale, recurrent.scale, unit, law)

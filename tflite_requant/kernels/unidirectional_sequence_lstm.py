@@ -19,7 +19,7 @@ from tflite_requant.fixedpoint import gemmlowp
 from tflite_requant.fixedpoint.ranges import saturate
 from tflite_requant.fixedpoint.rounding import shift_half_away
 from tflite_requant.kernels._accumulate import centred32, zero_point
-from tflite_requant.kernels._lstm_gates import GateProducts, words
+from tflite_requant.kernels._lstm_gates import HIDDEN, GateProducts, inner_grid, words
 from tflite_requant.kernels._lstm_general import GeneralStep, is_general
 from tflite_requant.kernels._lstm_micro import MicroStep
 from tflite_requant.kernels._rescale import rescale
@@ -71,9 +71,9 @@ class _Step:
             [operands.input(12 + i) for i in positions],
         )  # fmt: skip
         self.from_state = GateProducts([operands.input(5 + i) for i in positions], state, law)
-        hidden = operands.intermediates[4] if len(operands.intermediates) > 4 else operands.output
-        self.hidden_zero = hidden.qparams.zero_points[0]
-        self.hidden_real = float(np.float32(2.0**-15 / hidden.qparams.scale * 2.0**-15))
+        hidden = inner_grid(operands, HIDDEN)
+        self.hidden_zero = hidden.zero_points[0]
+        self.hidden_real = float(np.float32(2.0**-15 / hidden.scale * 2.0**-15))
         self.logistic = gemmlowp.word_table(gemmlowp.logistic, 3)
         self.tanh = gemmlowp.word_table(gemmlowp.tanh, 3)
         self.tanh_of_cell = gemmlowp.word_table(gemmlowp.tanh, FRACTION + self.cell_log)
