@@ -41,7 +41,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require", metavar="CONDITIONS", default="",
         help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
-        f"Numbers: {', '.join(NUMBERS)}",
+        f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 

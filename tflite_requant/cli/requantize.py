@@ -92,7 +92,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--require", metavar="CONDITIONS", default="",
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
-        f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}",
+        f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
+        f"measured on the logits of at most {MEASURED_SAMPLES} of the samples calibrated on",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"

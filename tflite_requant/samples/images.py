@@ -67,7 +67,8 @@ def check_image_input(tensor: Tensor, how: Preprocessing) -> None:
         )
     for name, values in (("mean", how.mean), ("std", how.std)):
         if values is not None and len(values) not in (1, shape[3]):
-            raise SampleError(f"{name} has {len(values)} numbers; need 1 or {shape[3]}")
+            need = "1" if shape[3] == 1 else f"1 or {shape[3]}"
+            raise SampleError(f"{name} has {len(values)} numbers; need {need}")
     if how.mean is None and not fills_range(tensor):
         odd = shape[3] == 1 and shape[1] != shape[2]
         doubt = f"is this an image model ({shape[1]} x {shape[2]}, 1 channel)? " if odd else ""
