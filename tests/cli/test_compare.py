@@ -306,3 +306,11 @@ def test_an_output_that_is_exact(tiny, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.endswith("y: 100 % of the elements equal, exact") for line in lines)
     assert "inf" not in " ".join(lines)
+
+
+def test_a_result_that_no_runtime_takes_is_not_compared_with_one(demo_model, folder, capsys):
+    result = tr.requantize(tr.load(demo_model), "symmetric-unsigned").model
+    Path("unsigned.tflite").write_bytes(result.to_bytes())
+    assert compare("unsigned.tflite", "--inputs", "random:1") == 2
+    said = " ".join(messages(capsys.readouterr().err))
+    assert "no TFLite kernel runs this model" in said
