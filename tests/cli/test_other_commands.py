@@ -82,6 +82,7 @@ def test_inspect_tells_what_a_result_was_made_for(tiny, capsys):
     lines = told(capsys, "inspect", "u.tflite").splitlines()
     pairs = [line.split(None, 1) for line in lines]
     assert ["scheme", "symmetric-unsigned"] in pairs and ["arithmetic", "extended"] in pairs
+    assert any(pair[0] == "runtime" and pair[1].startswith("none of TFLite's") for pair in pairs)
     names = ("u.tflite", "tiny.tflite")
     made = [json.loads(told(capsys, "inspect", name, "--json"))["made"] for name in names]
     assert made == [{"scheme": "symmetric-unsigned", "arithmetic": "extended"}, None]
