@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from tflite_requant.catalog.arithmetic import arithmetic_for
 from tflite_requant.engine import rescaling
 from tflite_requant.engine.law import Law, thresholds, weighted_law
-from tflite_requant.engine.rescaling import AFFINE, AWAY, TWICE, fit
+from tflite_requant.engine.rescaling import AFFINE, AWAY, EVEN, TWICE, fit
 from tflite_requant.kernels import OutputType
 from tflite_requant.model.qparams import QArray, QParams
 
 
-def law(real, bias, zero: int, reach: int, operator="CONV_2D", dtype="uint8") -> Law:
+def law(
+    real, bias, zero: int, reach: int, operator="CONV_2D", dtype="uint8",
+    profile="litert-reference",
+) -> Law:  # fmt: skip
     """The kernels' law of per-axis weights with these multipliers, for products up to `reach`."""
     real = np.atleast_1d(np.asarray(real, np.float64))
     real = np.repeat(real, 2) if len(real) == 1 else real
@@ -28,7 +31,7 @@ def law(real, bias, zero: int, reach: int, operator="CONV_2D", dtype="uint8") ->
         QArray(bias, QParams.of(real, 0, 0)),
         OutputType(dtype, (1, len(real)), QParams.of(1.0, zero)),
         {},
-        arithmetic_for("litert-reference", operator),
+        arithmetic_for(profile, operator),
         np.full(len(real), -reach, np.int64),
         np.full(len(real), reach, np.int64),
     )
@@ -112,6 +115,26 @@ def test_two_sided_outputs_have_no_affine_form():
     assert len(failed) > 48
     found = fit(of)
     assert found.form.kind == TWICE
+    assert agrees(of, found)
+
+
+@pytest.mark.parametrize("zero", [0, 77, 128, 255])
+@pytest.mark.parametrize("profile", ["litert-xnnpack", "shift-half-even"])
+def test_ties_of_powers_of_two_go_to_even(profile, zero):
+    of = law(2.0 ** -np.arange(1.0, 13), 37, zero, 6000, dtype="int8", profile=profile)
+    products = np.broadcast_to(np.arange(-6000, 6001)[:, None], (12001, of.channels))
+    found = fit(of)
+    assert found.form.kind == EVEN
+    assert np.array_equal(computed(found, products), of.exact(products, np.arange(of.channels)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(multipliers, st.integers(-20000, 20000), st.integers(-128, 127))
+def test_one_rounding_in_float32(real, bias, zero):
+    of = law(real, bias, zero, 1 << 20, dtype="int8", profile="litert-xnnpack")
+    found = fit(of)
+    assert found is not None
+    assert not found.wide
     assert agrees(of, found)
 
 

@@ -9,7 +9,16 @@ import numpy as np
 from tflite_requant.engine.bare import clip
 from tflite_requant.engine.buffers import Scratch, aligned_copy, repeats
 from tflite_requant.engine.forms import Call, copy
-from tflite_requant.engine.rescaling import AFFINE, SAFE16, TWICE, Form, Part, Rescaling
+from tflite_requant.engine.rescaling import (
+    AFFINE,
+    EVEN,
+    ROUNDED,
+    SAFE16,
+    TWICE,
+    Form,
+    Part,
+    Rescaling,
+)
 
 FEW_RUNS = 3  # runs of adjacent channels that are copied run by run; more are gathered at once
 SIGN = {4: np.int32(-(2**31)), 8: np.int64(-(2**63))}
@@ -36,7 +45,7 @@ class Rescaler:
         law = self._law
         before, after = self._wide(products, target, 0)
         calls = before + self._values(products)
-        if law.form.kind == TWICE:
+        if law.form.kind in ROUNDED:
             calls.append(partial(np.rint, products, products))
         if law.preclip:
             safe = products.dtype.type(SAFE16)
@@ -56,7 +65,7 @@ class Rescaler:
         return [
             *before,
             *self._values(products),
-            partial(np.rint if self._law.form.kind == TWICE else np.trunc, products, products),
+            _whole(self._law.form, products),
             partial(clip, shaped, *_ends(self._law, self.base, products.dtype.type), target),
             *after,
         ]
@@ -81,11 +90,13 @@ class Rescaler:
                 partial(np.rint, wide, wide),
                 partial(np.multiply, wide, half, wide),
             ]
+        products = [partial(np.add, wide, offset, wide), partial(np.multiply, wide, slope, wide)]
+        if kind == EVEN:
+            return products
         sign = SIGN[wide.itemsize]
         signed = self._scratch.take("signed", wide.shape, sign.dtype)
         return [
-            partial(np.add, wide, offset, wide),
-            partial(np.multiply, wide, slope, wide),
+            *products,
             partial(np.bitwise_and, wide.view(sign.dtype), sign, signed),
             partial(np.bitwise_or, signed, half.view(sign.dtype), signed),
             partial(np.add, wide, signed.view(wide.dtype), wide),
@@ -119,7 +130,7 @@ class Rescaler:
         else:
             calls = [partial(_gather, result, products, part.channels)]
         fields = (f[:, None] for f in (form.slope, form.offset, form.half))
-        calls += [*self._steps(form.kind, precise, *fields), partial(np.trunc, precise, precise)]
+        calls += [*self._steps(form.kind, precise, *fields), _whole(form, precise)]
         if _base(form) != base:
             calls.append(partial(np.add, precise, np.float64(_base(form) - base), precise))
         calls.append(partial(clip, precise, *_ends(self._law, base, np.float64), precise))
@@ -134,6 +145,10 @@ def _repeated(field: np.ndarray, count: int) -> np.ndarray:
     if (field == field[0]).all():
         return field[0]
     return aligned_copy(np.tile(field, count), field.dtype)
+
+
+def _whole(form: Form, values: np.ndarray) -> Call:
+    return partial(np.rint if form.kind in ROUNDED else np.trunc, values, values)
 
 
 def _base(form: Form) -> int:

@@ -33,6 +33,7 @@ class Law:
     low, high: smallest and largest product that can occur; int64, one per channel.
     slope, offset: output ~ product * slope + offset in the byte domain; float64, for guessing only.
     zero:      the output's zero point in the byte domain.
+    ties_even: whether ties are said to go to the even output; for guessing only.
     """
 
     exact: Exact
@@ -41,6 +42,7 @@ class Law:
     slope: np.ndarray
     offset: np.ndarray
     zero: int
+    ties_even: bool = False
 
     @property
     def channels(self) -> int:
@@ -56,6 +58,7 @@ class Law:
             self.slope,
             self.offset - by * self.slope,
             self.zero,
+            self.ties_even,
         )
 
     def permuted(self, order: np.ndarray) -> Law:
@@ -68,6 +71,7 @@ class Law:
             self.slope[order],
             self.offset[order],
             self.zero,
+            self.ties_even,
         )
 
 
@@ -132,7 +136,8 @@ def weighted_law(
         return found.astype(np.int64) + to_bytes
 
     zero = int(output.qparams.zero_points[0]) + to_bytes
-    return Law(exact, low, high, slope, added * slope + zero, zero)
+    ties_even = arithmetic.rescaling(output.dtype, per_axis).rounding.endswith("half-even")
+    return Law(exact, low, high, slope, added * slope + zero, zero, ties_even)
 
 
 def thresholds(law: Law) -> np.ndarray:

@@ -7,12 +7,14 @@ precision; a channel that fails is given to float64.
 
   affine  trunc(p * slope + offset)
   twice   rint(rint(p * slope + offset) * half) + zero
+  even    rint((p + offset) * slope) + zero
   away    trunc(v + copysign(half, v)) + zero, v = (p + offset) * slope
 
 Two roundings, ties away, move the steps left and right of zero in opposite directions; no affine
 form has such steps, so layers whose outputs lie on both sides of their zero point need another one.
 The second rounds twice as the law does; `half` is the inner unit, a little enlarged so that ties go
-away from zero. The third is more precise near zero, and takes more operations.
+away from zero. The third is what float32 laws with ties to even do themselves: no constant is free.
+The last is more precise near zero, and takes more operations.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from tflite_requant.engine.law import LEVELS, Law, thresholds
 
 SLOPE_STEPS = (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8)  # units in the last place around the slope
 PLACES = (0.5, 0.25, 0.75)  # where between its bounds the free constant is tried
-AFFINE, TWICE, AWAY = "affine", "twice", "away"
+AFFINE, TWICE, EVEN, AWAY = "affine", "twice", "even", "away"
+ROUNDED = (TWICE, EVEN)  # made whole by rint; the others' fractions are dropped
 ENLARGED = 1 + 2.0**-20  # inner units: above half a unit in the last place of any tie, below a step
 NUDGES = (0.0, 0.5)  # of the away form's offset: inner ties go up, which powers of two often meet
 HOPELESS = 4  # slopes after which a search ends that has found less than half, or can be replaced
@@ -37,7 +40,7 @@ SAFE16 = 32000.0  # int16 casts are exact below this, the zero point's addition 
 class Form:
     """Constants of one form for some channels, one each, in the float type that it runs in.
 
-    half is not the affine form's; zero is the output's zero point in the byte domain.
+    half is not the affine and even forms'; zero is the output's zero point in the byte domain.
     """
 
     kind: str
@@ -53,11 +56,11 @@ class Form:
         if self.kind == TWICE:
             return np.rint(products * self.slope + self.offset) * self.half
         value = (products + self.offset) * self.slope
-        return value + np.copysign(self.half, value)
+        return value if self.kind == EVEN else value + np.copysign(self.half, value)
 
     def outputs(self, products: np.ndarray) -> np.ndarray:
         """Unclipped outputs in the byte domain, float."""
-        whole = (np.rint if self.kind == TWICE else np.trunc)(self.value(products))
+        whole = (np.rint if self.kind in ROUNDED else np.trunc)(self.value(products))
         return whole if self.kind == AFFINE else whole + self.slope.dtype.type(self.zero)
 
     def only(self, channels: np.ndarray) -> Form:
@@ -143,8 +146,8 @@ def fit(law: Law, dtype=np.float32, at: np.ndarray | None = None) -> Rescaling |
     steps = _steps(law, at, low, high)
     form, failed = _best_kind(law, steps, low, dtype)
     wide = []
-    for kind in (AFFINE, AWAY) if low >= law.zero else (AWAY, AFFINE):  # the likely one first
-        if failed.size:
+    for kind in _kinds(law, low):
+        if failed.size and kind != TWICE:
             exact, left = _search(law, steps, failed, kind, np.float64)
             found = np.setdiff1d(failed, left)
             wide += [Part(found, exact.only(found))] if found.size else []
@@ -161,26 +164,27 @@ def _steps(law: Law, at: np.ndarray, low: int, high: int) -> _Steps:
     return _Steps(at, levels[chosen], at <= law.high, at > law.low)
 
 
+def _kinds(law: Law, low: int) -> tuple[str, ...]:
+    """Forms in the order in which they are tried: the likely and the cheap ones first."""
+    one_sided = low >= law.zero
+    if law.ties_even:
+        exact = (np.frexp(law.slope)[0] == 0.5).all()  # ties are met: no affine form has them
+        return (AFFINE, EVEN, AWAY) if one_sided and not exact else (EVEN, AWAY, AFFINE)
+    return (AFFINE, AWAY) if one_sided else (TWICE, AWAY, AFFINE)
+
+
 def _best_kind(law: Law, steps: _Steps, low: int, dtype) -> tuple[Form, np.ndarray]:
-    """(form, channels it fails for): the cheapest one that fails for none or few."""
+    """(form, channels it fails for): the first one that fails for none or few, or for fewest."""
     every = np.arange(law.channels)
-    enough = law.channels // 12
-    if low >= law.zero:
-        affine, failed = _search(law, steps, every, AFFINE, dtype)
-        if failed.size <= enough:
-            return affine, failed
-    if low < law.zero:
-        twice, missed = _search(law, steps, every, TWICE, dtype)
-        if not missed.size:
-            return twice, missed
-    away, left = _search(law, steps, every, AWAY, dtype)
-    if low < law.zero:
-        if missed.size <= left.size:
-            away, left = twice, missed
-        if left.size <= enough:
-            return away, left
-        affine, failed = _search(law, steps, every, AFFINE, dtype)
-    return (affine, failed) if failed.size <= left.size else (away, left)
+    best = None
+    for kind in _kinds(law, low):
+        form, failed = _search(law, steps, every, kind, dtype)
+        if best is None or failed.size < best[1].size:
+            best = form, failed
+        # Two roundings cost as much as a few channels of float64.
+        if failed.size <= (0 if kind == TWICE else law.channels // 12):
+            break
+    return best
 
 
 def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, np.ndarray]:
@@ -189,8 +193,10 @@ def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, 
     centre = law.slope.astype(dtype)
     offset, nudges = np.zeros(law.channels), NUDGES[:1]
     half = np.full(law.channels, 0.5, dtype)
+    if kind in (EVEN, AWAY):
+        offset = np.rint((law.offset - law.zero) / law.slope)
     if kind == AWAY:
-        offset, nudges = np.rint((law.offset - law.zero) / law.slope), NUDGES
+        nudges = NUDGES
     if kind == TWICE:
         unit = _inner_unit(law.slope)
         centre = (law.slope / unit).astype(dtype)
@@ -203,7 +209,7 @@ def _search(law: Law, steps: _Steps, channels, kind: str, dtype) -> tuple[Form, 
         form.offset[open_] = (offset[open_] + nudge).astype(dtype)
         slope = centre[open_] * (one(1) + one(step) * np.finfo(dtype).eps)
         lower, upper = _bounds(steps.only(open_), slope, form.only(open_))
-        for place in PLACES:
+        for place in PLACES[:1] if kind == EVEN else PLACES:
             trial = _trial(form.only(open_), slope, lower, upper, place, dtype)
             good = passes(trial, steps.at[:, open_], steps.levels, steps.reached[:, open_],
                           steps.preceded[:, open_])  # fmt: skip
@@ -228,6 +234,8 @@ def _inner_levels(levels: np.ndarray, unit: np.ndarray) -> np.ndarray:
 def _bounds(steps: _Steps, slope: np.ndarray, form: Form) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value (real arithmetic) of the free constant: offset, or half."""
     wide = slope.astype(np.float64)
+    if form.kind == EVEN:
+        return np.zeros_like(wide), np.zeros_like(wide)
     if form.kind == AFFINE:
         value = steps.at * wide
         at_least = steps.levels - value
@@ -256,6 +264,8 @@ def _bounds(steps: _Steps, slope: np.ndarray, form: Form) -> tuple[np.ndarray, n
 
 
 def _trial(form: Form, slope, lower, upper, place: float, dtype) -> Form:
+    if form.kind == EVEN:
+        return Form(EVEN, slope, form.offset, form.half, form.zero)
     low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 1, 0))
     high = np.where(np.isfinite(upper), upper, low + 1)
     constant = (low + (high - low) * place).astype(dtype)
