@@ -148,7 +148,10 @@ def thresholds(law: Law) -> np.ndarray:
     """
     levels = np.arange(1, LEVELS, dtype=np.int64)[:, None]
     with np.errstate(all="ignore"):
-        guess = np.ceil((levels - 0.5 - law.offset) / law.slope)
+        tie = (levels - 0.5 - law.offset) / law.slope
+        guess = np.ceil(tie)
+    if law.ties_even:
+        guess += (guess == tie) & ((levels - law.zero) % 2 == 1)
     found = np.clip(guess, law.low, law.high + 1).astype(np.int64)
     open_ = np.arange(law.channels)
     for _ in range(CORRECTIONS):

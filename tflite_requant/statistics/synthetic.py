@@ -15,7 +15,7 @@ from tflite_requant.model import Model, Tensor
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.statistics.scenes import leaves_scene, noise_scene
 
-DEFAULT_COUNT = 64
+DEFAULT_COUNT = 32
 CHANNELS = (1, 3)
 SCENES = (noise_scene, leaves_scene)
 
