@@ -114,3 +114,30 @@ def test_an_lstm_whose_inner_tensor_has_no_scale():
     model = case.model.changed(subgraphs=(replace(main, tensors=tuple(tensors)),))
     with pytest.raises(RequantError, match="inner tensor 4 of the LSTM has no scale"):
         Interpreter(model).run(case.runs[0])
+
+
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float32", "float16"])
+def test_an_end_that_xnnpack_takes_for_the_last(dtype, offset):
+    data = TensorSpec(dtype, (3,), 0.5 if dtype.endswith("int8") else None)
+    operands = [data, numbers(0), numbers(0), numbers(1)]
+    model = one_operator_model("STRIDED_SLICE", operands, [data], {"offset": offset}, 8)
+    assert Interpreter(model).run(zeros(model))[0].shape == (0,)
+    with pytest.raises(RequantError, match="XNNPACK takes it for the last"):
+        Interpreter(model, "litert-xnnpack").run(zeros(model))
+    if litert_available():
+        (found,) = litert_run_many([(model.to_bytes(), [zeros(model)])], "default")
+        assert found[0].outputs[0].shape == (3,)
+
+
+@pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
+@pytest.mark.parametrize("masks", [{"shrink_axis_mask": 1}, {"end_mask": 1}], ids=["one", "open"])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_an_end_of_0_that_nobody_reads(dtype, masks):
+    scale = 0.5 if dtype == "int8" else None
+    operands = [TensorSpec(dtype, (3,), scale), numbers(-1), numbers(0), numbers(1)]
+    result = TensorSpec(dtype, () if "shrink_axis_mask" in masks else (1,), scale)
+    model = one_operator_model("STRIDED_SLICE", operands, [result], masks)
+    given = [np.arange(3).astype(dtype)]
+    (found,) = litert_run_many([(model.to_bytes(), [given])], "default")
+    assert Interpreter(model, "litert-xnnpack").run(given)[0] == found[0].outputs[0] == 2

@@ -27,6 +27,8 @@ EIGHT_BIT = ("uint8", "int8")
 QUANTIZED = (*EIGHT_BIT, "int16")
 MIXING = "extended"
 LITERT = ("litert", MIXING)
+DELEGATING = "litert-xnnpack"
+SLICED_THERE = (*EIGHT_BIT, "float32", "float16")
 GATE_SCALE = 2.0**-12
 
 
@@ -47,6 +49,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     reason = ""
     if profile.startswith(LITERT):
         reason = condition(op, inputs) or grid_condition(op, inputs, outputs)
+        if not reason and profile == DELEGATING:
+            reason = _taken_for_last(op, inputs)
     elif profile == "tflm" and op.name == "MUL" and _lacks_scale(outputs, "int16"):
         reason = "TFLite Micro has no MUL of int16 without scales"
     if reason:
@@ -60,6 +64,23 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
                 hint = "requantize to a scheme with power-of-two scales"
                 return [Finding("error", subgraph.label(op), "power-of-two", found, need, hint)]
     return []
+
+
+def _taken_for_last(op: Operator, inputs: list[Tensor | None]) -> str:
+    """XNNPACK counts an end of 0 from the end, as it does negative ones."""
+    fixed = all(t is not None and t.is_constant for t in inputs[1:4])
+    if op.name != "STRIDED_SLICE" or not fixed or inputs[0].dtype not in SLICED_THERE:
+        return ""
+    begin, end, stride = (t.qarray().integers.reshape(-1).tolist() for t in inputs[1:4])
+    attributes = op.options.fields if op.options else {}
+    ignored = int(attributes.get("end_mask") or 0)
+    if attributes.get("offset"):
+        end = [b + e for b, e in zip(begin, end, strict=False)]
+    zero = [i for i, e in enumerate(end) if e == 0 and not ignored >> i & 1]
+    masked = any(attributes.get(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis"))
+    if not zero or masked or any(s != 1 for s in stride):
+        return ""
+    return f"end 0 of axis {zero[0]}: XNNPACK takes it for the last, other kernels for the first"
 
 
 def _mixed_types(operator: str, inputs: list[Tensor | None], outputs: list[Tensor]) -> str:
