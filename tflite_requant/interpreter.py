@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_requant import kernels
-from tflite_requant.catalog.arithmetic import Arithmetic, arithmetic_for
+from tflite_requant.catalog.arithmetic import Arithmetic, arithmetic_for, profile_names
 from tflite_requant.catalog.delegation import profile_of
 from tflite_requant.engine import Accelerator
 from tflite_requant.errors import (
@@ -22,6 +22,7 @@ from tflite_requant.feeds import entry_of, feeds_of, joined, resized
 from tflite_requant.kernels._refusals import refusals
 from tflite_requant.kernels._session import CONTROL, Session
 from tflite_requant.kernels._support import why_unsupported, why_unverified
+from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model.dtypes import NUMPY
 from tflite_requant.model.graph import Model, Operator, Subgraph, Tensor
 from tflite_requant.model.qparams import QArray
@@ -56,6 +57,14 @@ class Results:
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+
+def arithmetic_to_run(model: Model) -> str:
+    """The profile by which a model is run where nobody names one: that of its metadata, or
+    litert-reference where it says nothing, or what no such profile can compute."""
+    own = arithmetic_of(model) or DEFAULT_ARITHMETIC
+    known = own != DEFAULT_ARITHMETIC and own in profile_names()
+    return own if known and not Interpreter(model, own).unsupported else DEFAULT_ARITHMETIC
 
 
 class Interpreter:

@@ -1,9 +1,18 @@
 """Measured moments, against the textbook's on all windows."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from tflite_requant.errors import SampleError
+from tflite_requant.files import load
+from tflite_requant.interpreter import Interpreter, arithmetic_to_run
+from tflite_requant.memory import METADATA_NAME
+from tflite_requant.model import Edit
+from tflite_requant.requantize import requantize
+from tflite_requant.samples import array_samples, load_arrays
 from tflite_requant.statistics import calibrated, measure
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
@@ -119,3 +128,25 @@ def test_without_data_the_origin_says_so():
         "5 calibration samples"
         in measure(CASES["pointwise"], np.zeros((5, 3, 3, 4), np.uint8)).origin
     )
+
+
+def test_a_mixed_model_is_calibrated_in_its_own_arithmetic(demo_model):
+    """Its operators have int8 beside uint8: litert-reference computes none of them."""
+    source = load(demo_model)
+    images = load_arrays(demo_model.with_name("digits_samples.npz"))["calibration"][:4]
+    mixed = requantize(source, "symmetric-unsigned").model
+    assert Interpreter(mixed).unsupported and arithmetic_to_run(mixed) == "extended"
+    samples = array_samples((images.astype(int) - 128).astype(np.int8), mixed)
+    found = requantize(mixed, "int8", samples)
+    assert found.report.data == "4 calibration samples"
+    seen = measure(mixed, samples).moments[0, 0].mean
+    with ThreadPoolExecutor(2) as executor:
+        apart = measure(mixed, samples, executor=executor).moments[0, 0].mean
+    assert (apart == seen).all() and (seen == measure(source, images).moments[0, 0].mean).all()
+
+
+@pytest.mark.parametrize("told", ["shift-half-up", "of-tomorrow"])
+def test_a_profile_that_cannot_run_a_model_is_not_taken(told):
+    edit = Edit(CASES["pointwise"])
+    edit.set_metadata(METADATA_NAME, json.dumps({"arithmetic": told}).encode())
+    assert arithmetic_to_run(edit.commit()) == "litert-reference"

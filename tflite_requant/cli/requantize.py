@@ -11,6 +11,7 @@ from pathlib import Path
 from tflite_requant.cli import companions, pictures, workers
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.errors import FormatError, RefusedError, UsageError
 from tflite_requant.outcome import Report
@@ -293,7 +294,7 @@ def _statistics(args: argparse.Namespace, model, samples, schemes: list[Scheme])
     with _naming(args.model):
         screen(model)
     ways = [args.calibration or statistics.default_calibration(model, s) for s in schemes]
-    with workers.executor_of(args) as executor:
+    with workers.executor_of(args) as executor, naming({"": args.model}):
         known = {
             way: statistics.measure(
                 model, way if samples is None else samples,

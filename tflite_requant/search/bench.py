@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from tflite_requant.model import Model
 from tflite_requant.planning import Plan
 from tflite_requant.search.noise import Meaning, Reference, measured_tensors
-from tflite_requant.search.runner import LITERT, Runner, Variant
+from tflite_requant.search.runner import LITERT, Runner, Variant, source_profile
 
 # After so many samples, noise above that share of the rival's loses: a few tell most of the bad.
 RACE = ((4, 1.05), (12, 1.01))
 
 
 class Bench:
-    """profile: the arithmetic that variants are run by; the source is what LiteRT makes of it.
+    """profile: the arithmetic that variants are run by; the source is run by `source_profile`.
 
     Raises UsageError for a source without measurable outputs.
     """
@@ -23,7 +23,7 @@ class Bench:
         self.profile = profile
         self.measured, logits = measured_tensors(source)
         self.runner = Runner(source, samples, self.measured)
-        variant = self.runner.variant(source)
+        variant = self.runner.variant(source, source_profile(source))
         outputs = [self.runner.outputs(variant, i) for i in range(len(self.runner))]
         qparams = {t: source.main.tensors[t].qparams for t in self.measured}
         self.reference = Reference(outputs, qparams, logits)

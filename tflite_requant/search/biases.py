@@ -32,7 +32,7 @@ from tflite_requant.progress import Advance, bar
 from tflite_requant.rules import limits, weighted
 from tflite_requant.schemes import BiasLaw
 from tflite_requant.search.bench import Bench
-from tflite_requant.search.runner import LITERT, computer
+from tflite_requant.search.runner import LITERT, computer, source_profile
 from tflite_requant.statistics.calibrated import Sums
 
 MOST = 0.7  # share of the judging samples on which a correction has to lower the outputs' noise
@@ -164,7 +164,7 @@ def _targets(
     source: Model, samples: Sequence, advance: Advance
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(operator, b + sum_k W_k m_k per output channel, real units) of the source."""
-    walk = Walk(source, source, samples)
+    walk = Walk(source, source, samples, source_profile(source))
     for op in _order(source):
         operands = _operands(walk.main, op)
         if operands is not None:

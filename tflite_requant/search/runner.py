@@ -14,11 +14,12 @@ import numpy as np
 
 from tflite_requant import engine
 from tflite_requant.feeds import moved
-from tflite_requant.interpreter import Interpreter
+from tflite_requant.interpreter import Interpreter, arithmetic_to_run
+from tflite_requant.memory import DEFAULT_ARITHMETIC
 from tflite_requant.model import Model
 from tflite_requant.search.segments import Segment, segments
 
-LITERT = "litert-xnnpack"  # what the source is run by, and most results
+LITERT = "litert-xnnpack"  # what most sources and results are run by
 SPARE = 8  # programs kept beside those of one model: variants come back
 
 Values = dict[int, np.ndarray]
@@ -93,6 +94,12 @@ class Runner:
         while len(self._programs) > 2 * len(variant.parts) + SPARE:
             self._programs.popitem(last=False)
         return compute({t: values[t] for t in part.inputs})
+
+
+def source_profile(source: Model) -> str:
+    """The arithmetic of a source: what LiteRT makes of it, or what it was made for otherwise."""
+    own = arithmetic_to_run(source)
+    return LITERT if own == DEFAULT_ARITHMETIC else own
 
 
 def computer(model: Model, profile: str) -> Compute:

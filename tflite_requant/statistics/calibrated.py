@@ -17,7 +17,8 @@ import numpy as np
 from tflite_requant.catalog import spec_of
 from tflite_requant.correction.moments import Moments
 from tflite_requant.errors import SampleError
-from tflite_requant.interpreter import Interpreter
+from tflite_requant.flatbuffer import read
+from tflite_requant.interpreter import Interpreter, arithmetic_to_run
 from tflite_requant.model import Model, Operator, QArray, Subgraph
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning.domains import is_weighted
@@ -248,8 +249,8 @@ def calibrate(
     progress: bool = False,
     executor: Executor | None = None,
 ) -> Statistics:
-    """Run the samples through the model and keep moments; operators that no sample reaches keep
-    the data-free estimate.
+    """Run the samples through the model, in the arithmetic that it was made for, and keep moments;
+    operators that no sample reaches keep the data-free estimate.
 
     executor: does the running, in parts; the sums are exact, so they are the same with any.
     Raises SampleError where samples do not fit, or there are none.
@@ -259,7 +260,8 @@ def calibrate(
     total = len(samples) if isinstance(samples, Sized) else None
     with bar("calibrating" if progress else "", "sample", total) as advance:
         if executor is None:
-            count = _run(Interpreter(model), collector, 0, given, advance)
+            interpreter = Interpreter(model, arithmetic_to_run(model))
+            count = _run(interpreter, collector, 0, given, advance)
         else:
             work = partial(_collected, model.to_bytes())
             for seen, state in spread(executor, work, parts(given, part_size(samples, PART))):
@@ -336,8 +338,9 @@ def _collected(model: bytes, part: tuple[int, list]) -> tuple[int, tuple]:
 
 
 @kept_by_thread
-def _interpreter(model: bytes) -> Interpreter:
-    return Interpreter(model)
+def _interpreter(data: bytes) -> Interpreter:
+    model = read(data)
+    return Interpreter(model, arithmetic_to_run(model))
 
 
 def _inputs(model: Model, sample: Any) -> Any:

@@ -14,7 +14,8 @@ import numpy as np
 
 from tflite_requant.errors import RequantError, SampleError
 from tflite_requant.extract import cut_at
-from tflite_requant.interpreter import Interpreter
+from tflite_requant.interpreter import Interpreter, arithmetic_to_run
+from tflite_requant.memory import DEFAULT_ARITHMETIC
 from tflite_requant.model import Edit, Model, QArray, Record, TensorType, new_operator
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.statistics.synthetic import SyntheticImages
@@ -40,9 +41,11 @@ def disturbance(
     judged = cut_at(model, 0, judged_tensors(model))
     feeds = list(examples) or list(_made_up(model))
     try:
-        base = _outputs(judged, feeds)
+        # A profile that only shifts has no QUANTIZE to most grids.
+        own = arithmetic_to_run(model) if Interpreter(judged).unsupported else DEFAULT_ARITHMETIC
+        base = _outputs(judged, feeds, own)
         return {
-            tensor: _distance(base, _outputs(_on_grid(judged, tensor, grid), feeds))
+            tensor: _distance(base, _outputs(_on_grid(judged, tensor, grid), feeds, own))
             for tensor, grid in grids.items()
         }
     except RequantError:
@@ -81,9 +84,9 @@ def _on_grid(model: Model, tensor: int, grid: TensorType) -> Model:
     return edit.commit()
 
 
-def _outputs(model: Model, feeds: list) -> list[np.ndarray]:
+def _outputs(model: Model, feeds: list, arithmetic: str) -> list[np.ndarray]:
     """Real values of every output over all feeds, float64."""
-    interpreter = Interpreter(model)
+    interpreter = Interpreter(model, arithmetic)
     runs = [list(_values(interpreter.run(feed))) for feed in feeds]
     return [
         np.stack([QArray(run[i], tensor.qparams).real() for run in runs])

@@ -10,7 +10,7 @@ import numpy as np
 
 from tflite_requant.correction.moments import Moments
 from tflite_requant.errors import UsageError
-from tflite_requant.interpreter import Interpreter
+from tflite_requant.interpreter import Interpreter, arithmetic_to_run
 from tflite_requant.model import Model
 from tflite_requant.planning.explicit import Sides
 from tflite_requant.schemes import Scheme
@@ -55,9 +55,10 @@ def default_calibration(model: Model, scheme: Scheme) -> str:
         or scheme.activations.scale != "any"
         or (weights.granularity == "per-tensor" and weights.zero_point != "any")
     )
-    if leave and takes_colour_images(model) and not Interpreter(model).unsupported:
-        return SYNTHETIC
-    return PRIOR
+    if not (leave and takes_colour_images(model)):
+        return PRIOR
+    runs = not Interpreter(model, arithmetic_to_run(model)).unsupported
+    return SYNTHETIC if runs else PRIOR
 
 
 def measure(
