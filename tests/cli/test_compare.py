@@ -12,6 +12,8 @@ from said import messages
 import tflite_requant as tr
 from tflite_requant.cli import main
 from tflite_requant.compare import profiles_with_runtime
+from tflite_requant.kernels._refusals import mixed_operator
+from tflite_requant.memory import arithmetic_of
 from tflite_requant.model import Edit
 from tflite_requant.report.comparison import decibels
 from tflite_requant.runtime import litert_available
@@ -313,4 +315,22 @@ def test_a_result_that_no_runtime_takes_is_not_compared_with_one(demo_model, fol
     Path("unsigned.tflite").write_bytes(result.to_bytes())
     assert compare("unsigned.tflite", "--inputs", "random:1") == 2
     said = " ".join(messages(capsys.readouterr().err))
-    assert "no TFLite kernel runs this model" in said
+    assert "no TFLite kernel runs this model: op 0 CONV_2D" in said
+    assert "has int8 and uint8 in one operator" in said
+
+
+@needs_litert
+def test_a_result_for_extended_that_mixes_nothing_is(folder, capsys):
+    """What counts is the file's operators, not what its metadata names."""
+    graph = GraphBuilder()
+    x, y = (graph.tensor(TensorSpec("uint8", (1, 4), 0.5, 100, name=n)) for n in "xy")
+    graph.operator("ADD", [x, x], [y])
+    source = graph.build([x], [y])
+    result = tr.requantize(source, "symmetric-unsigned").model
+    assert arithmetic_of(result) == "extended" and mixed_operator(result) is None
+    Path("plain.tflite").write_bytes(result.to_bytes())
+    assert main(["inspect", "plain.tflite"]) == 0
+    assert "none of TFLite's" not in capsys.readouterr().out
+    words = ("plain.tflite", "--inputs", "random:4", "--arithmetic", "litert-reference")
+    assert compare(*words) == 0
+    assert "equal, 0 elements differ" in capsys.readouterr().out

@@ -98,8 +98,8 @@ def _overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
     pairs.append(
         ("tensors", f"{len(tensors)}, {facts['per_axis_tensors']} of them quantized per axis")
     )
-    if (facts["made"] or {}).get("arithmetic") == "extended":
-        pairs.append(("runtime", "none of TFLite's takes it; it was made for arithmetic extended"))
+    if facts["mixed"]:
+        pairs.append(("runtime", "none of TFLite's takes it: operators have int8 beside uint8"))
     elif facts["min_runtime_version"]:
         pairs.append(("runtime", f"{facts['min_runtime_version']} or later"))
     if facts["metadata"]:

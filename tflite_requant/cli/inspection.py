@@ -9,6 +9,7 @@ from typing import Any
 
 from tflite_requant.catalog import spec_of
 from tflite_requant.cli.oddities import oddities, operand
+from tflite_requant.kernels._refusals import mixed_operator
 from tflite_requant.memory import memory_of
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.report.findings import finding_value
@@ -17,6 +18,8 @@ from tflite_requant.validation import unsound
 
 def inspection(model: Model, size: int) -> dict[str, Any]:
     """Everything about a model of `size` bytes, ready for JSON."""
+    found = unsound(model)
+    mixed = None if found else mixed_operator(model)
     return {
         "bytes": size,
         "schema_version": model.version,
@@ -27,6 +30,7 @@ def inspection(model: Model, size: int) -> dict[str, Any]:
             for name, _ in model.metadata
         ],
         "made": _made(model),
+        "mixed": None if mixed is None else mixed.where,
         "signatures": [
             {
                 "key": s.key,
@@ -46,7 +50,7 @@ def inspection(model: Model, size: int) -> dict[str, Any]:
             t.qparams is not None and t.qparams.per_axis for s in model.subgraphs for t in s.tensors
         ),
         "subgraphs": [_subgraph(s) for s in model.subgraphs],
-        "oddities": [finding_value(f) for f in unsound(model) or oddities(model)],
+        "oddities": [finding_value(f) for f in found or oddities(model)],
     }
 
 

@@ -11,6 +11,7 @@ from tflite_requant.compare.matching import Pair, computed, match, match_inputs
 from tflite_requant.errors import SampleError, UnsupportedOperatorError, UsageError
 from tflite_requant.feeds import moved, stored_values
 from tflite_requant.interpreter import Interpreter
+from tflite_requant.kernels._refusals import mixed_operator
 from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model import Model
 
@@ -52,10 +53,11 @@ class WithLiteRT:
     only_b: tuple[str, ...] = ()
 
     def __init__(self, model: Model, arithmetic: str) -> None:
-        if arithmetic_of(model) == "extended":
+        mixed = mixed_operator(model)
+        if mixed is not None:
             raise UsageError(
-                "no TFLite kernel runs this model, for it was made for arithmetic 'extended'; "
-                "compare it with its source, or take a scheme such as symmetric-unsigned-uint8"
+                f"no TFLite kernel runs this model: {mixed.where} has {mixed.found}; compare it "
+                "with its source, or take a scheme such as symmetric-unsigned-uint8"
             )
         kernels = runtime_of(arithmetic)
         self.model, self.against, self.profiles = model, kernels.title, (arithmetic, arithmetic)

@@ -17,7 +17,7 @@ from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
 from tflite_requant.kernels import KERNELS
 from tflite_requant.kernels._conditions import condition
 from tflite_requant.kernels._grid_conditions import grid_condition
-from tflite_requant.model.graph import Operator, Subgraph, Tensor
+from tflite_requant.model.graph import Model, Operator, Subgraph, Tensor
 
 WEIGHTED = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
 PAIRED = ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "BATCH_MATMUL")
@@ -25,7 +25,7 @@ PLAIN = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "ABS", "QUANTIZE", "SUM
 COMPARED = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 EIGHT_BIT = ("uint8", "int8")
 QUANTIZED = (*EIGHT_BIT, "int16")
-MIXING = "extended"
+MIXING, MIXING_NEED = "extended", "one 8-bit type"
 LITERT = ("litert", MIXING)
 DELEGATING = "litert-xnnpack"
 SLICED_THERE = (*EIGHT_BIT, "float32", "float16")
@@ -39,9 +39,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     if profile != MIXING:
         mixed = _mixed_types(op.name, inputs, outputs)
         if mixed:
-            need = "one 8-bit type"
             hint = f"use --arithmetic {MIXING}, or the model that this was made from"
-            return [Finding("error", subgraph.label(op), "mixed-types", mixed, need, hint)]
+            return [Finding("error", subgraph.label(op), "mixed-types", mixed, MIXING_NEED, hint)]
     types = _unlike(profile, op, inputs, outputs)
     if types:
         found, need = types
@@ -81,6 +80,18 @@ def _taken_for_last(op: Operator, inputs: list[Tensor | None]) -> str:
     if not zero or masked or any(s != 1 for s in stride):
         return ""
     return f"end 0 of axis {zero[0]}: XNNPACK takes it for the last, other kernels for the first"
+
+
+def mixed_operator(model: Model) -> Finding | None:
+    """The first operator with operands of unlike 8-bit types, which no TFLite kernel takes."""
+    for subgraph, op in model.operators():
+        inputs = [subgraph.tensors[t] if t >= 0 else None for t in op.inputs]
+        outputs = [subgraph.tensors[t] for t in op.outputs if t >= 0]
+        whole = len(inputs) > WEIGHTED.get(op.name, 1)
+        found = _mixed_types(op.name, inputs, outputs) if whole else ""
+        if found:
+            return Finding("error", subgraph.label(op), "mixed-types", found, MIXING_NEED)
+    return None
 
 
 def _mixed_types(operator: str, inputs: list[Tensor | None], outputs: list[Tensor]) -> str:
