@@ -238,12 +238,21 @@ def test_refused(folder, capsys, words, said):
     assert files_below(folder) == before and sorted(p.name for p in folder.iterdir()) == ["full"]
 
 
+def test_an_arithmetic_that_computes_nothing_names_the_file(folder, capsys):
+    words = ["golden", str(DEMO), "-o", "set", "--layers", "CONV_2D", "--arithmetic"]
+    assert main([*words, "shift-half-up"]) == 1
+    err = "".join(capsys.readouterr().err.split())
+    assert err.startswith(f"tflite-requant:{DEMO}:nochosenoperatorcanbecomputed".replace(" ", ""))
+    assert not (folder / "set").exists()
+
+
 def test_arithmetic_of_the_model(folder, capsys):
     assert main([str(DEMO), "-s", "symmetric-po2", "-o", "m.tflite", "-q"]) == 0
     words = ["golden", "m.tflite", "-o", "set", "--layers", "2", "--arithmetic", "shift-half-up"]
     assert main(words) == 2
     err = " ".join(capsys.readouterr().err.split())
-    assert "contradicts the model, which was made for litert-reference" in err
+    assert err.startswith("tflite-requant: m.tflite: arithmetic shift-half-up contra")
+    assert "which was made for litert-reference" in err
     assert not (folder / "set").exists()
     assert main([*words, "--force-arithmetic"]) == 0
     manifest = manifest_of(folder / "set")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tflite_requant.cli import pictures, workers
+from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
@@ -102,20 +103,24 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
 def _write(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant import files
     from tflite_requant.golden import write_golden_vectors
+    from tflite_requant.golden.select import OtherArithmetic
 
     model = files.load(args.model)
     inputs = None
     pictures.check(args, "inputs")
     if args.inputs is not None:
         inputs = pictures.samples(args, "inputs", model)
-    with workers.executor_of(args) as executor:
-        found = write_golden_vectors(
-            model, inputs, args.output,
-            formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
-            hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
-            random=args.random, seed=args.seed, arithmetic=args.arithmetic,
-            force=args.force_arithmetic, progress=shows_progress(args), executor=executor,
-        )  # fmt: skip
+    try:
+        with workers.executor_of(args) as executor, naming({"": args.model}):
+            found = write_golden_vectors(
+                model, inputs, args.output,
+                formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
+                hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
+                random=args.random, seed=args.seed, arithmetic=args.arithmetic,
+                force=args.force_arithmetic, progress=shows_progress(args), executor=executor,
+            )  # fmt: skip
+    except OtherArithmetic as error:
+        raise OtherArithmetic(f"{args.model}: {error}") from None
     if args.json:
         return 0, document("golden", written=args.output, manifest=plain(found.manifest))
     return 0, "" if args.quiet else "\n".join(_text(args, found))

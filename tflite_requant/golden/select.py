@@ -55,16 +55,20 @@ def _output_name(model: Model, op: Operator) -> str:
     return next((model.main.tensors[t].name for t in op.outputs if t >= 0), "")
 
 
+class OtherArithmetic(UsageError):
+    """A model was made for another arithmetic than is asked for."""
+
+
 def profiles(model: Model, request: Request) -> tuple[str, str | None]:
     """(profile of the vectors, profile that the model's metadata names or None).
 
-    Raises UsageError where the request contradicts the model and does not insist.
+    Raises OtherArithmetic where the request contradicts the model and does not insist.
     """
     of_model = arithmetic_of(model)
     asked = request.arithmetic or of_model or DEFAULT_ARITHMETIC
     arithmetic_for(asked, "")
     if of_model and asked != of_model and not request.force:
-        raise UsageError(
+        raise OtherArithmetic(
             f"arithmetic {asked} contradicts the model, which was made for {of_model}; "
             "--force-arithmetic writes it all the same, and says so"
         )
