@@ -11,6 +11,7 @@ import pytest
 from tflite_requant import statistics
 from tflite_requant.accuracy import measure
 from tflite_requant.cli import main
+from tflite_requant.compare import compare
 from tflite_requant.files import load
 from tflite_requant.progress import bar
 from tflite_requant.requantize import Options, requantize
@@ -46,7 +47,8 @@ def counted(monkeypatch):
         bars.append((title, total, steps))
         yield steps.append
 
-    for name in ("search.biases", "requantize", "statistics.calibrated", "accuracy.table"):
+    modules = ("search.biases", "requantize", "statistics.calibrated", "accuracy.table")
+    for name in (*modules, "compare.models"):
         monkeypatch.setattr(sys.modules[f"tflite_requant.{name}"], "bar", counting)
     return bars
 
@@ -114,4 +116,13 @@ def test_samples_are_told_as_they_come_back(model, images, counted, workers, ste
     samples = [image[None] for image in images]
     measure(model, {"same": model}, samples, through="interpreter", ceiling=False, progress=True,
             executor=executor)  # fmt: skip
-    assert counted == [("calibrating", 6, steps), ("measuring", 6, steps)]
+    compare(model, model, images, progress=True, executor=executor)
+    told = ("calibrating", "measuring", "comparing")
+    assert counted == [(title, 6, steps) for title in told]
+
+
+def test_parts_that_come_back_are_told_whole(model, images, counted):
+    many = np.concatenate([images] * 6)
+    with ThreadPoolExecutor(2) as executor:
+        compare(model, model, many, progress=True, executor=executor)
+    assert counted == [("comparing", 36, [4] * 9)]

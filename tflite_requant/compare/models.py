@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
 from os import PathLike
 
@@ -18,8 +16,9 @@ from tflite_requant.compare.outcome import Comparison
 from tflite_requant.interpreter import Results
 from tflite_requant.memory import DEFAULT_ARITHMETIC
 from tflite_requant.model import Model
+from tflite_requant.progress import bar
 from tflite_requant.samples import array_samples, load_samples
-from tflite_requant.spread import kept_by_thread, parts, spread
+from tflite_requant.spread import kept_by_thread, part_size, parts, spread
 
 PART = 8  # samples that a worker runs before it answers
 Inputs = str | np.ndarray | Mapping[str, np.ndarray] | Iterable
@@ -83,17 +82,22 @@ def compare_models(
     index; not with an executor."""
     bench = _bench(a, b, arithmetic)
     book = Book(a, bench.pairs)
-    with _bar(samples, progress) as watched:
+    total = len(samples) if isinstance(samples, Sized) else None
+    with bar("comparing" if progress else "", "sample", total) as advance:
         if executor is None:
-            for found in bench.runs(watched):
+            for found in bench.runs(samples):
                 book.add(*found)
                 if watch is not None:
                     watch(*found)
+                advance(1)
         else:
             models = (a.to_bytes(), None if b is None else b.to_bytes())
             work = partial(_worked, models, arithmetic)
-            for state in spread(executor, work, parts(watched, PART)):
+            # LiteRT is started anew for every part.
+            size = PART if b is None else part_size(samples, PART)
+            for count, state in spread(executor, work, parts(samples, size)):
                 book.merge(state)
+                advance(count)
     return book.result(bench.profiles, bench.against, bench.only_b)
 
 
@@ -105,14 +109,14 @@ def _bench(a: Model, b: Model | None, arithmetic: str | None) -> TwoModels | Wit
 
 def _worked(
     models: tuple[bytes, bytes | None], arithmetic: str | None, part: tuple[int, list]
-) -> tuple:
-    """A worker's share: what a book says of some samples."""
+) -> tuple[int, tuple]:
+    """A worker's share: how many samples, and what a book says of them."""
     bench = _kept_bench(models, arithmetic)
     first, samples = part
     book = Book(bench.model, bench.pairs, first)
     for found in bench.runs(samples):
         book.add(*found)
-    return book.state()
+    return len(samples), book.state()
 
 
 @kept_by_thread
@@ -121,15 +125,3 @@ def _kept_bench(
 ) -> TwoModels | WithLiteRT:
     a, b = (None if data is None else files.load(data) for data in models)
     return _bench(a, b, arithmetic)
-
-
-@contextmanager
-def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
-    """The samples, with a bar where somebody watches."""
-    if not (progress and sys.stderr.isatty()):
-        yield samples
-        return
-    from tqdm import tqdm
-
-    with tqdm(samples, desc="comparing", unit="sample", leave=False) as bar:
-        yield bar
