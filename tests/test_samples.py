@@ -77,6 +77,10 @@ def test_pixels_for_int8_are_shifted(spec):
     assert np.stack(found)[:, 0].tolist() == (pixels.astype(int) - 128).tolist()
 
 
+PICTURES = (
+    r"real values look like pictures scaled to \[0, 1\], but those of tensor 0 input are "
+    r"\[{}\]; scale them to that range, as the model was trained, or give the pixels as uint8$"
+)
 WRONG = {
     "shape": (MOBILENET, ramp((4, 3, 3, 3)), "shape"),
     "rank": (MOBILENET, ramp((12,)), "shape"),
@@ -87,13 +91,28 @@ WRONG = {
     "empty": (MOBILENET, ramp((0, 2, 2, 3)), "no samples"),
     "nan": (MOBILENET, np.full((1, 2, 2, 3), np.nan), "NaN"),
     "infinity": (FLOAT, np.full((1, 4), np.inf, np.float32), "infinity"),
-    "0..1-for--1..1": (MOBILENET, ramp((4, 2, 2, 3)) / 255.0, "upper half"),
+    "0..1-for--1..1": (MOBILENET, ramp((4, 2, 2, 3)) / 255.0, PICTURES.format("-1, 0.9922")),
+    "features-for--1..1": (
+        TensorSpec("uint8", (1, 4), 1 / 128, 128, name="features"),
+        ramp((4, 4)) / 255.0,
+        "use only the upper half",
+    ),
+    "features-for-0..255": (
+        TensorSpec("uint8", (1, 4), 1.0, 0, name="features"),
+        ramp((4, 4)) / 255.0,
+        "use almost nothing",
+    ),
     "0..255-for--1..1": (MOBILENET, ramp((4, 2, 2, 3)) * 1.0, "leave"),
     "-1..1-for-0..1": (INT8_FILLED, ramp((4, 2, 2, 3)) / 127.5 - 1, "leave"),
     "0..1-for-0..255": (
         TensorSpec("uint8", (1, 2, 2, 3), 1.0, 0, name="input"),
         ramp((4, 2, 2, 3)) / 255.0,
-        "almost nothing",
+        PICTURES.format("0, 255"),
+    ),
+    "0..1-for--128..127": (
+        TensorSpec("int8", (1, 2, 2, 3), 1.0, 0, name="input"),
+        ramp((4, 2, 2, 3)) / 255.0,
+        PICTURES.format("-128, 127"),
     ),
 }
 
@@ -189,14 +208,29 @@ ODD = {
 }
 
 
+INT8_WIDE = TensorSpec("int8", (1, 2, 2, 3), 2.64 / 128, 0, name="input")
+PIXELS = ramp((4, 2, 2, 3)) / 255.0
+ODD["0..1-for--2.64..2.62"] = (INT8_WIDE, PIXELS, "like pictures scaled to [0, 1], but those of te")
+NOT_ODD = {
+    "stored": (MOBILENET, ramp((4, 2, 2, 3))),
+    "0..1-for-0..1": (INT8_FILLED, PIXELS),
+    "0..1-for--1..1": (INT8_SYMMETRIC, PIXELS),
+    "-1..1-for--1..1": (INT8_SYMMETRIC, 2 * PIXELS - 1),
+    "standardized": (INT8_WIDE, 4 * PIXELS - 2),
+    "no-picture": (TensorSpec("int8", (1, 4), 2.64 / 128, 0), ramp((4, 4)) / 255.0),
+    "constant": (INT8_WIDE, np.full((1, 2, 2, 3), 0.75)),
+}
+
+
 @pytest.mark.parametrize("spec, array, said", ODD.values(), ids=ODD)
 def test_what_looks_odd_is_noted(spec, array, said):
     (note,) = array_samples(array, model_of(spec), "data.npy").notes
     assert note.startswith("data.npy: ") and said in note
 
 
-def test_what_is_not_odd_is_not_noted():
-    assert array_samples(ramp((4, 2, 2, 3)), model_of(MOBILENET)).notes == ()
+@pytest.mark.parametrize("spec, array", NOT_ODD.values(), ids=NOT_ODD)
+def test_what_is_not_odd_is_not_noted(spec, array):
+    assert array_samples(array, model_of(spec)).notes == ()
 
 
 def test_names_that_are_no_text_in_an_archive():

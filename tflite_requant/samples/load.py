@@ -24,6 +24,7 @@ from tflite_requant.feeds import stored_values
 from tflite_requant.model import Model, Tensor
 from tflite_requant.model.dtypes import NUMPY, RANGES
 from tflite_requant.samples.images import (
+    MODES,
     Preprocessing,
     check_image_input,
     fills_range,
@@ -40,6 +41,7 @@ Sample = np.ndarray | tuple[np.ndarray, ...]
 OUTSIDE = 0.1  # share of real values more than a step outside the input's range that is an error
 UNUSED = 1 / 64  # share of the input's range below which real values were scaled for another one
 RANDOM = "random:N"
+WIDE = 1.5  # greatest real value above which an input is made neither for 0..1 nor for -1..1
 CHUNK = 1 << 24  # elements that are looked at at once
 
 
@@ -186,6 +188,10 @@ def _notes(given: np.ndarray, column: np.ndarray, tensor: Tensor, origin: str) -
                 f"{origin}: stored integers from {least} to {most} use almost nothing of "
                 f"{tensor.dtype}; real values are given as floats"
             )
+    limits = real_range(tensor)
+    if limits and column.dtype.kind == "f" and limits[1] > WIDE:
+        if _are_pictures(float(column.min()), float(column.max()), tensor):
+            yield f"{origin}: {_pictures(limits, tensor)}"
 
 
 def _only(arrays: Mapping[str, np.ndarray], tensor: Tensor, origin: str) -> np.ndarray:
@@ -256,6 +262,8 @@ def _check_values(array: np.ndarray, tensor: Tensor, origin: str) -> None:
             outside += int(np.count_nonzero(beyond))
     if limits:
         problem = _misfit(low, high, outside / flat.size, limits, tensor)
+        if problem and _are_pictures(low, high, tensor):
+            raise SampleError(f"{origin}: {_pictures(limits, tensor)}")
         if problem:
             raise SampleError(
                 f"{origin}: real values in [{low:.4g}, {high:.4g}] {problem} [{limits[0]:.4g}, "
@@ -285,6 +293,22 @@ def _misfit(low: float, high: float, outside: float, limits, tensor: Tensor) -> 
     if chosen and low >= 0 and limits[0] <= -0.75 * limits[1]:
         return "use only the upper half of the range"
     return ""
+
+
+def _are_pictures(low: float, high: float, tensor: Tensor) -> bool:
+    """Whether real values in [low, high] look like pixels over 255."""
+    shape = tensor.shape
+    is_image = len(shape) == 4 and min(shape[1:3]) > 1 and shape[3] in MODES
+    return is_image and 0 <= low < 0.5 < high <= 1
+
+
+def _pictures(limits: tuple[float, float], tensor: Tensor) -> str:
+    pixels = " or give the pixels as uint8" if fills_range(tensor) else ""
+    return (
+        f"real values look like pictures scaled to [0, 1], but those of {tensor.label()} are "
+        f"[{limits[0]:.4g}, {limits[1]:.4g}]; scale them to that range, as the model was trained,"
+        f"{pixels}"
+    ).rstrip(",")
 
 
 def _stored(array: np.ndarray, tensor: Tensor) -> np.ndarray:
