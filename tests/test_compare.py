@@ -436,7 +436,7 @@ def test_without_litert(monkeypatch):
     from sys import modules
 
     monkeypatch.setattr(modules["tflite_requant.compare.litert"], "litert_available", lambda: False)
-    with pytest.raises(UsageError, match=r"pip install 'tflite-requant\[runtime\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[runtime\]'"):
         tr.compare(chain(), None, X)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_requant.errors import RequantError, UsageError
+from tflite_requant.extras import RUNTIME, install
 
 RESOLVERS = {
     "reference": "BUILTIN_REF",
@@ -97,7 +98,7 @@ def litert_run_many(
     if resolver not in RESOLVERS:
         raise UsageError(f"unknown resolver {resolver!r}; known: {', '.join(RESOLVERS)}")
     if not litert_available():
-        raise RuntimeFailure("LiteRT is not installed; pip install ai-edge-litert")
+        raise UsageError(f"LiteRT is not installed: {install(RUNTIME)}")
     results: list[list[RuntimeRun] | RuntimeFailure] = []
     while len(results) < len(jobs):
         with tempfile.TemporaryDirectory(prefix="litert-") as folder:

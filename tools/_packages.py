@@ -15,6 +15,14 @@ ADVICE = (
 )
 
 
+def install(extra: str) -> str:
+    """How what only some tools need is installed."""
+    sys.path.insert(0, str(HERE.parent))
+    from tflite_requant import extras
+
+    return extras.install(extra)
+
+
 def _told(kind, error, trace) -> None:
     name = (getattr(error, "name", None) or "").partition(".")[0]
     if not issubclass(kind, ModuleNotFoundError) or name in ("", "tflite_requant"):

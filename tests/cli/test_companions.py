@@ -103,7 +103,7 @@ def test_a_plot_without_its_packages_is_refused_before_any_work(tiny, capsys, mo
 )
 def test_a_page_says_itself_what_it_lacks(monkeypatch, call):
     _without(monkeypatch, "matplotlib")
-    with pytest.raises(UsageError, match=r"tflite-requant\[report\]"):
+    with pytest.raises(UsageError, match=r"\.\[report\]"):
         call(None, None, None, None)
 
 
@@ -116,4 +116,4 @@ def _without(monkeypatch, package) -> None:
 
 def _names_the_extra(capsys, missing) -> None:
     (said,) = messages(capsys.readouterr().err)
-    assert "pip install 'tflite-requant[report]'" in said and f"({missing} is missing)" in said
+    assert "pip install '.[report]' in a checkout" in said and f"({missing} is missing)" in said

@@ -250,7 +250,7 @@ def test_without_litert(tiny, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = messages(err)
-    assert "pip install 'tflite-requant[runtime]'" in line
+    assert "pip install '.[runtime]' in a checkout" in line
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from tflite_requant.errors import UsageError
+from tflite_requant.extras import DASK, install
 from tflite_requant.version import VERSION
 
 PATIENCE = 15  # seconds to wait for a cluster
-EXTRA = "pip install 'tflite-requant[dask]'"
 
 
 def add_flags(parser: argparse._ActionsContainer) -> None:
@@ -61,7 +61,7 @@ def _cluster(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:
-        raise UsageError(f"--dask needs dask.distributed: {EXTRA}") from None
+        raise UsageError(f"--dask needs dask.distributed: {install(DASK)}") from None
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tflite_requant.catalog.arithmetic import PROFILES, arithmetic_for
 from tflite_requant.errors import UsageError
+from tflite_requant.extras import RUNTIME, install
 from tflite_requant.model import Model
 from tflite_requant.runtime import litert_available, litert_run
 
@@ -51,8 +52,7 @@ def runtime_of(arithmetic: str) -> Runtime:
         )
     if not litert_available():
         raise UsageError(
-            "LiteRT is not installed, and comparing with it needs it; "
-            "pip install 'tflite-requant[runtime]'"
+            f"LiteRT is not installed, and comparing with it needs it: {install(RUNTIME)}"
         )
     return RUNTIMES[arithmetic]
 

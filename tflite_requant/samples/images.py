@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_requant.errors import SampleError
+from tflite_requant.extras import IMAGES, install
 from tflite_requant.feeds import stored_values
 from tflite_requant.model import Tensor
 from tflite_requant.model.dtypes import RANGES
@@ -122,9 +123,7 @@ def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise SampleError(
-            "reading images needs Pillow; pip install 'tflite-requant[images]'"
-        ) from None
+        raise SampleError(f"reading images needs Pillow: {install(IMAGES)}") from None
     height, width, channels = shape
     try:
         with Image.open(path) as image:

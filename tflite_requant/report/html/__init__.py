@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 
 from tflite_requant.errors import UsageError
+from tflite_requant.extras import REPORT, install
 
 PACKAGES = ("jinja2", "matplotlib")
-EXTRA = "pip install 'tflite-requant[report]'"
 
 
 def require_packages() -> None:
@@ -17,6 +17,6 @@ def require_packages() -> None:
             import_module(name)
         except ImportError as error:
             raise UsageError(
-                f"an HTML page needs {' and '.join(PACKAGES)}: {EXTRA} "
-                f"({error.name or name} is missing)"
+                f"an HTML page needs {' and '.join(PACKAGES)} ({error.name or name} is "
+                f"missing): {install(REPORT)}"
             ) from None
