@@ -2,12 +2,14 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from search_models import residual
 
 from tflite_requant.accuracy import log_softmax, measure, paired_interval
 from tflite_requant.errors import SampleError, UsageError
@@ -16,6 +18,8 @@ from tflite_requant.model import Edit, QParams, TensorType
 from tflite_requant.requantize import requantize
 from tflite_requant.runtime import litert_available
 from tflite_requant.samples import array_samples, load_arrays
+from tflite_requant.schemes import load_scheme
+from tflite_requant.statistics import default_calibration
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,6 +193,51 @@ def test_the_tool_takes_options_seeds_and_tensors(demo_model):
     plain, other = first["results"]
     assert plain["sqnr_db"] != other["sqnr_db"]
     assert len(first["tensors_sqnr_db"]["symmetric+strict-meaning"]) > 15
+
+
+def test_the_tool_without_litert(demo_model, tmp_path):
+    """A finder before all others hides the package."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'ai_edge_litert':\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "import importlib.util as util\n"
+        "find = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'ai_edge_litert' else "
+        "find(name, *rest)\n"
+        "sys.meta_path.insert(0, Hidden)\n"
+    )
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8"]
+    command += ["--samples", f"{SAMPLES}:test", "--limit", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "accuracy: LiteRT is not installed: pip install '.[runtime]' in a checkout of "
+        "tflite_requant; or measure --through interpreter"
+    ]
+    command += ["--through", "interpreter"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "our interpreter" in done.stdout
+
+
+def test_the_tool_calibrates_as_the_program_does(tmp_path):
+    """Without samples to calibrate on: each scheme by what the program takes for it."""
+    model = residual()
+    (tmp_path / "m.tflite").write_bytes(model.to_bytes())
+    ways = {"int8": "prior", "symmetric-po2": "synthetic"}
+    assert {s: default_calibration(model, load_scheme(s)) for s in ways} == ways
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(tmp_path / "m.tflite")]
+    command += [*ways, "--samples", "random:2", "--through", "interpreter"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == (
+        "2 samples, our interpreter, no data (analytic prior) for int8; no data (32 synthetic "
+        "images) for symmetric-po2, seed 0"
+    )
 
 
 def test_the_tool_says_what_is_wrong_in_one_line(demo_model):
