@@ -111,6 +111,38 @@ def test_gate_of_another_scheme(demo_model, folder, capsys, require, code):
     assert long == []
 
 
+def test_the_logits_are_those_of_requantize(demo_model, folder, capsys):
+    """The same number under one name, whoever measured it; `sqnr` is of another tensor here."""
+    samples = f"{demo_model.parent / 'digits_samples.npz'}:calibration"
+    with np.load(samples.rpartition(":")[0]) as held:
+        np.save("few.npy", held["calibration"][:6])
+    words = [str(demo_model), "-s", "symmetric-po2", "-o", "b.tflite", "--calibration", "few.npy"]
+    assert main([*words, "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)["results"]
+    told = report["numbers"]
+    assert told["logits_sqnr"] == told["sqnr"]
+    words = [str(demo_model), "b.tflite", "--inputs", "few.npy"]
+    for jobs in ("1", "2"):
+        assert compare(*words, "--json", "--jobs", jobs) == 0
+        (one,) = json.loads(capsys.readouterr().out)["comparisons"]
+        assert one["numbers"]["logits_sqnr"] == told["logits_sqnr"] != one["numbers"]["sqnr"]
+    compare(*words)
+    assert f"logits      SQNR of the logits {told['sqnr']:.1f} dB" in capsys.readouterr().out
+
+
+def test_what_was_not_met_says_what_it_is_of(demo_model, folder, capsys):
+    samples = f"{demo_model.parent / 'digits_samples.npz'}:calibration"
+    words = [str(demo_model), "-s", "int8", "-o", "b.tflite", "--calibration", samples, "-q"]
+    assert main(words) == 0
+    assert main([*words, "--require", "sqnr>=90"]) == 1
+    said = " ".join(messages(capsys.readouterr().err))
+    assert re.search(r"sqnr>=90 does not hold: it is [\d.]+, of the logits, on 16 samples", said)
+    words = [str(demo_model), "b.tflite", "--inputs", "random:2", "--require", "sqnr>=90"]
+    assert compare(*words, "-q") == 1
+    said = " ".join(messages(capsys.readouterr().err))
+    assert re.search(r"it is [\d.]+, of the output; that of the logits is logits_sqnr", said)
+
+
 def test_require_decides_instead_of_equality(other):
     words = ["tiny.tflite", "other.tflite", "--inputs", "random:8", "--require"]
     assert compare(*words, "same_top1>=0", "-q") == 0

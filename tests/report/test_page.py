@@ -122,7 +122,7 @@ def test_cards_count(count, what):
     )  # fmt: skip
     found = [" ".join(card) for card in cards(report, Study(count, "x", "y", (), ()))]
     s = "" if count == 1 else "s"
-    assert f"30.00 dB output SQNR on {count} sample{s}, against the source" in found
+    assert f"30.00 dB SQNR of the worst output on {count} sample{s}, against the source" in found
     assert f"{what} exact same real grids and weights" in found
     assert f"{count} exception{s} to the scheme" in found
     assert f"{count} inserted operator{s}" in found

@@ -41,7 +41,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require", metavar="CONDITIONS", default="",
         help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
-        f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored",
+        f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored, "
+        "logits_sqnr what requantize calls sqnr of a classifier",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             for profile in profiles
         ]
     names = [_other(args.b, comparison) for comparison in found]
-    missed = [unmet(conditions, comparison.numbers()) for comparison in found]
+    missed = [unmet(conditions, comparison.numbers(), _meant(comparison)) for comparison in found]
     good = [
         not lines if conditions else comparison.equal or not (comparison.exact or b is None)
         for comparison, lines in zip(found, missed, strict=True)
@@ -85,6 +86,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             comparisons=comparisons,
         )  # fmt: skip
     return code, "" if args.quiet else "\n".join(_text(args, samples.origin, found, names))
+
+
+def _meant(found: Comparison) -> dict[str, str]:
+    """What `sqnr` is of, where there are logits too."""
+    if found.logits_sqnr is None:
+        return {}
+    return {"sqnr": "of the output; that of the logits is logits_sqnr"}
 
 
 def _profiles(text: str | None, two_models: bool) -> tuple[str | None, ...]:

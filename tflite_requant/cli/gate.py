@@ -18,6 +18,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+NO_WORDS: Mapping[str, str] = {}
 CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|==|!=|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 
 
@@ -55,12 +56,18 @@ def _condition(part: str, known: Collection[str]) -> Condition:
     return Condition(name, comparison, limit)
 
 
-def unmet(conditions: tuple[Condition, ...], found: Mapping[str, float]) -> list[str]:
-    """What does not hold, each with what was found."""
+def unmet(
+    conditions: tuple[Condition, ...],
+    found: Mapping[str, float],
+    meant: Mapping[str, str] = NO_WORDS,
+) -> list[str]:
+    """What does not hold, each with what was found. meant: of names that may be misunderstood,
+    what they say here."""
     missed = []
     for condition in conditions:
         if condition.name not in found:
             missed.append(f"{condition} cannot be judged: this model has no such number")
         elif not condition.holds(found[condition.name]):
-            missed.append(f"{condition} does not hold: it is {number(found[condition.name])}")
+            told = [number(found[condition.name]), *filter(None, [meant.get(condition.name)])]
+            missed.append(f"{condition} does not hold: it is {', '.join(told)}")
     return missed

@@ -94,7 +94,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--require", metavar="CONDITIONS", default="",
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
         f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
-        f"measured on the logits of at most {MEASURED_SAMPLES} of the samples calibrated on",
+        f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits "
+        "(compare's logits_sqnr), or of the worst output where there are none",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
@@ -249,7 +250,7 @@ def _attempt(
     report = result.report
     if samples is not None:
         report = replace(report, metrics=_measured(model, result.model, samples, args))
-    missed = unmet(conditions, numbers(report))
+    missed = unmet(conditions, numbers(report), _meant(report))
     data = files.model_bytes(result.model)
     study = None
     if companions.wanted(args) and not missed:
@@ -314,13 +315,19 @@ def _measured(source, model, samples, args) -> dict[str, float]:
         through="interpreter", ceiling=False, progress=shows_progress(args),
     )  # fmt: skip
     row = table.rows[0]
-    found = {"sqnr": row.sqnr, "kl": row.kl, "same_top1": row.same_top1}
+    found = {"sqnr": row.sqnr, "logits_sqnr": row.sqnr, "kl": row.kl, "same_top1": row.same_top1}
     if row.sqnr is None:
         found["sqnr"] = min((o.sqnr for o in row.outputs if o.sqnr is not None), default=None)
     if row.same_top1 is not None:
         found["same_top1"] = 100.0 * row.same_top1
     found["samples"] = table.samples
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _meant(report: Report) -> dict[str, str]:
+    """What the measured `sqnr` is of."""
+    of = "of the logits" if "logits_sqnr" in report.metrics else "of the worst output"
+    return {"sqnr": f"{of}, on {plural(int(report.metrics.get('samples', 0)), 'sample')}"}
 
 
 def _complain(source: Path, attempts: list[Attempt]) -> None:

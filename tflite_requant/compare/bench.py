@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tflite_requant.compare.litert import LiteRT, runtime_of
+from tflite_requant.compare.logits import logits_of
 from tflite_requant.compare.matching import Pair, computed, match, match_inputs
 from tflite_requant.errors import SampleError, UnsupportedOperatorError, UsageError
 from tflite_requant.feeds import moved, stored_values
@@ -19,20 +20,25 @@ from tflite_requant.model import Model
 class TwoModels:
     """Two models in our interpreter, each in its own arithmetic unless one is given.
 
-    profiles: of A and of B. pairs: tensors that are compared; against: what B is; only_b: computed
-    tensors of B without a partner.
+    model, other: A and B. profiles: of A and of B. pairs: tensors that are compared; against: what
+    B is; only_b: computed tensors of B without a partner.
     """
 
     against = "model"
 
     def __init__(self, a: Model, b: Model, arithmetic: str | None) -> None:
-        self.model = a
+        self.model, self.other = a, b
         own = (arithmetic_of(m) or DEFAULT_ARITHMETIC for m in (a, b))
         self.profiles = tuple(own) if arithmetic is None else (arithmetic, arithmetic)
         self._ours, self._theirs = map(Interpreter, (a, b), self.profiles)
         self._wiring = match_inputs(a, b)
         can_a, can_b = _computable(self._ours), _computable(self._theirs)
         self.pairs = [p for p in match(a, b) if p.a.index in can_a and p.b.index in can_b]
+        logits = logits_of(a, b)
+        self._kept = (
+            [*(p.a.index for p in self.pairs), *((logits.a.tensor,) if logits else ())],
+            [*(p.b.index for p in self.pairs), *((logits.b.tensor,) if logits else ())],
+        )
         matched = {p.b.index for p in self.pairs}
         self.only_b = tuple(t.name for t in computed(b) if t.index not in matched)
 
@@ -42,8 +48,8 @@ class TwoModels:
             feeds = feeds_of_sample(self.model, sample)
             other = [moved(feeds[p], old, new) for p, old, new in self._wiring]
             yield (
-                _run("A", self._ours, feeds, [p.a.index for p in self.pairs]),
-                _run("B", self._theirs, other, [p.b.index for p in self.pairs]),
+                _run("A", self._ours, feeds, self._kept[0]),
+                _run("B", self._theirs, other, self._kept[1]),
             )
 
 
@@ -60,7 +66,8 @@ class WithLiteRT:
                 "with its source, or take a scheme such as symmetric-unsigned-uint8"
             )
         kernels = runtime_of(arithmetic)
-        self.model, self.against, self.profiles = model, kernels.title, (arithmetic, arithmetic)
+        self.model = self.other = model
+        self.against, self.profiles = kernels.title, (arithmetic, arithmetic)
         self._interpreter = Interpreter(model, arithmetic)
         outputs, can = set(model.main.outputs), _computable(self._interpreter)
         self.pairs = [
@@ -68,13 +75,16 @@ class WithLiteRT:
             for t in computed(model)
             if t.index in can and (kernels.every_tensor or t.index in outputs)
         ]
+        logits = logits_of(model, model)
+        self._kept = [p.a.index for p in self.pairs]
+        self._kept += [logits.a.tensor] if logits and kernels.every_tensor else []
         self._runtime = LiteRT(model, kernels)
 
     def runs(self, samples: Iterable) -> Iterator[tuple]:
         """For each sample, the results of both; LiteRT does not show every tensor."""
         feeds = (feeds_of_sample(self.model, s) for s in samples)
         for arrays, found in self._runtime.runs(feeds):
-            yield _run("A", self._interpreter, arrays, [p.a.index for p in self.pairs]), found
+            yield _run("A", self._interpreter, arrays, self._kept), found
 
 
 def _run(side: str, interpreter: Interpreter, feeds: list[np.ndarray], keep: list[int]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tflite_requant.compare.logits import LogitsTally
 from tflite_requant.compare.matching import Pair, class_scores, computed
 from tflite_requant.compare.outcome import Comparison
 from tflite_requant.compare.tally import Tally
@@ -12,15 +13,19 @@ from tflite_requant.model import Model
 
 
 class Book:
-    """Tallies of all pairs, and of the first class. first: how many samples came before."""
+    """Tallies of all pairs, of the first class and of the logits. model, other: A and B. first: how
+    many samples came before."""
 
-    def __init__(self, model: Model, pairs: Sequence[Pair], first: int = 0) -> None:
+    def __init__(
+        self, model: Model, other: Model, pairs: Sequence[Pair], first: int = 0
+    ) -> None:
         self.first = first
         self.model = model
         self.pairs = pairs
         self.tallies = [Tally(p) for p in pairs]
         scores = class_scores(model)
         self._scores = next((p for p in pairs if scores and p.a.index == scores.index), None)
+        self._logits = LogitsTally(model, other)
         self._same = 0
         self.samples = 0
         self._seen: set[int] = set()
@@ -34,15 +39,18 @@ class Book:
         if self._scores is not None:
             one, other = a[self._scores.a.index], b[self._scores.b.index]
             self._same += int(one.argmax()) == int(other.argmax())
+        self._logits.add(a, b)
         self.samples += 1
 
     def state(self) -> tuple:
         """What `merge` adds to another's; picklable."""
-        return self.samples, self._same, self._seen, [tally.state() for tally in self.tallies]
+        tallies = [tally.state() for tally in self.tallies]
+        return self.samples, self._same, self._seen, tallies, self._logits.state()
 
     def merge(self, state: tuple) -> None:
         """Add what another saw of later samples of the same models."""
-        samples, same, seen, tallies = state
+        samples, same, seen, tallies, logits = state
+        self._logits.merge(logits)
         self.samples += samples
         self._same += same
         self._seen |= seen
@@ -70,4 +78,5 @@ class Book:
             only_b,
             self._same if self._scores is not None else None,
             profiles[1],
+            self._logits.result(),
         )

@@ -81,7 +81,7 @@ def compare_models(
     """`compare` of models on samples of A. watch: is given both results of every sample, by tensor
     index; not with an executor."""
     bench = _bench(a, b, arithmetic)
-    book = Book(a, bench.pairs)
+    book = Book(a, bench.other, bench.pairs)
     total = len(samples) if isinstance(samples, Sized) else None
     with bar("comparing" if progress else "", "sample", total) as advance:
         if executor is None:
@@ -113,7 +113,7 @@ def _worked(
     """A worker's share: how many samples, and what a book says of them."""
     bench = _kept_bench(models, arithmetic)
     first, samples = part
-    book = Book(bench.model, bench.pairs, first)
+    book = Book(bench.model, bench.other, bench.pairs, first)
     for found in bench.runs(samples):
         book.add(*found)
     return len(samples), book.state()

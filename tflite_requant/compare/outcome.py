@@ -10,7 +10,10 @@ STEPS = (-3, -2, -1, 0, 1, 2, 3)
 BEYOND = "beyond"
 
 NUMBERS: Mapping[str, str] = {
-    "sqnr": "dB of the output where it is worst; absent where no output stands for real numbers",
+    "sqnr": "dB of the output, the worst of several, as it is stored: of a classifier that of its "
+    "probabilities; absent where no output stands for real numbers",
+    "logits_sqnr": "dB of the logits, which is what `sqnr` of `requantize` is for a classifier; of "
+    "classifiers only, and not against XNNPACK, which does not show them",
     "same_top1": "percent of samples with the same first class; of classifiers only",
     "differing": "elements that differ, over all tensors and samples",
     "differing_tensors": "tensors with such an element",
@@ -63,7 +66,8 @@ class Comparison:
     arithmetic: the profile in which our interpreter ran A; arithmetic_b: B, which may be another
     one; against LiteRT the same. against: "model", or which kernels of LiteRT.
     only_a, only_b: computed tensors without a partner, or that LiteRT does not show.
-    same_top1: samples whose first class is the same, None where A is no classifier.
+    same_top1: samples whose first class is the same, None where A is no classifier. logits_sqnr: dB
+    of what the last SOFTMAX reads, as `accuracy.table` states it; None where that is not seen.
     """
 
     arithmetic: str
@@ -74,6 +78,7 @@ class Comparison:
     only_b: tuple[str, ...] = ()
     same_top1: int | None = None
     arithmetic_b: str = ""
+    logits_sqnr: float | None = None
 
     @property
     def exact(self) -> bool:
@@ -101,6 +106,8 @@ class Comparison:
         sqnrs = [t.sqnr for t in self.outputs if t.sqnr is not None]
         if sqnrs:
             found["sqnr"] = math.nan if any(map(math.isnan, sqnrs)) else min(sqnrs)
+        if self.logits_sqnr is not None:
+            found["logits_sqnr"] = self.logits_sqnr
         if self.same_top1 is not None:
             found["same_top1"] = 100.0 * self.same_top1 / self.samples
         found["differing"] = sum(t.differing for t in self.tensors)

@@ -83,7 +83,8 @@ def _measured(metrics: Mapping[str, float]) -> str:
     told = []
     if "sqnr" in metrics:
         same = math.isinf(metrics["sqnr"])
-        told.append("no difference" if same else f"{metrics['sqnr']:.1f} dB SQNR")
+        of = "logits" if "logits_sqnr" in metrics else "worst output"
+        told.append("no difference" if same else f"{metrics['sqnr']:.1f} dB SQNR of the {of}")
     if "kl" in metrics:
         told.append(f"KL {metrics['kl']:.4f}")
     if "same_top1" in metrics:

@@ -80,7 +80,8 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
         text = decibel(found["sqnr"])
         unit = text if text == "exact" else f"{text} dB"
         samples = plural(int(found["samples"]), "sample")
-        shown.append((unit, "output SQNR", f"on {samples}, against the source"))
+        of = "logits" if "logits_sqnr" in found else "worst output"
+        shown.append((unit, f"SQNR of the {of}", f"on {samples}, against the source"))
     elif study.tensors:
         outputs = [t.sqnr for t in study.tensors[-1:] if t.sqnr is not None]
         if outputs:
