@@ -1,5 +1,6 @@
 """`--mean`, `--std`, `--crop`, and what a flag for samples says of what it does not take."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,32 @@ def test_every_command_that_reads_images_takes_the_flags(here, capsys, words):
 def test_what_does_not_fit(here, capsys, words, said):
     assert main(words.split()) == 2
     assert said in " ".join(messages(capsys.readouterr().err))
+
+
+@pytest.mark.parametrize(
+    "flags, told",
+    [
+        ("--mean 128 --std 255", "middle 87.5 %, mean 128, std 255"),
+        ("--mean 1.5,2,3 --std 255 --crop 0.5", "middle 50 %, mean 1.5 2 3, std 255"),
+    ],
+    ids=["crop-of-no-flag", "one-a-channel"],
+)
+def test_a_report_tells_what_was_done_to_images(here, capsys, flags, told):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    words = f"small.tflite -s symmetric -o y.tflite --calibration photos {flags}".split()
+    assert main([*words, "--report", "r.html", "--report", "r.json"]) == 0
+    said = f"1 calibration sample of images, {told}"
+    assert f"statistics {said}" in " ".join(capsys.readouterr().out.split())
+    (report,) = json.loads(Path("r.json").read_text("utf-8"))["results"]
+    assert report["data"] == said
+    page = Path("r.html").read_text("utf-8")
+    assert f"<dt>statistics</dt><dd>{said}</dd>" in page
+    given = dict(zip(words[7::2], words[8::2], strict=True))
+    assert sorted(given) == sorted(f for f in flags.split() if f.startswith("--"))
+    for flag, value in given.items():
+        shown = value.replace(",", ", ")
+        assert f"<dt>{flag.removeprefix('--')}</dt><dd>{shown}</dd>" in page
 
 
 def test_random_calibration_is_in_the_help():

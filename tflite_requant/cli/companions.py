@@ -130,7 +130,15 @@ def _asked(args: argparse.Namespace) -> dict[str, object]:
     }  # fmt: skip
     usual = {"clamps": "fused", "seed": 0}
     return {
-        name.replace("_", " "): value
+        name.replace("_", " "): _shown(value)
         for name, value in sorted(vars(args).items())
-        if name not in hidden and usual.get(name) != value and isinstance(value, (str, int))
-    }
+        if name not in hidden and usual.get(name) != value
+        and isinstance(value, (str, int, float, tuple))
+    }  # fmt: skip
+
+
+def _shown(value: object) -> object:
+    """A flag's value as the page tells it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, map(_shown, value)))
+    return f"{value:g}" if isinstance(value, float) else value

@@ -51,7 +51,8 @@ class Samples:
 
     A sample is one array of stored values in the input's shape, or for several inputs a tuple of
     them in graph order. names: of the files, where each sample has one. origin: one phrase for
-    reports. notes: what looks odd about the data and may be meant, a line each.
+    reports; prepared: another, of how they came to be what they are, where that is a choice. notes:
+    what looks odd about the data and may be meant, a line each.
     """
 
     indices: tuple[int, ...]
@@ -59,6 +60,7 @@ class Samples:
     origin: str
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    prepared: str = ""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -332,6 +334,7 @@ def _image_samples(folder: Path, model: Model, how: Preprocessing) -> Samples:
         lambda i: read_image(files[i], tensor, how),
         f"images of {folder}, {how.told()}",
         names,
+        prepared=f"images, {how.told()}",
     )
 
 

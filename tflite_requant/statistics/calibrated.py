@@ -272,7 +272,8 @@ def calibrate(
         raise SampleError("no calibration samples: need at least one")
     moments, overshoots = prior(model)
     moments.update({key: sums.moments() for key, sums in collector.sums.items() if sums.rows})
-    origin = plural(count, "calibration sample")
+    prepared = getattr(samples, "prepared", "")
+    origin = plural(count, "calibration sample") + (f" of {prepared}" if prepared else "")
     inputs = tuple(_inputs(model, sample) for sample in examples)
     counts = collector.counts()
     overshoots |= {key: _overshoots(model, key, n) for key, n in counts.items()}
