@@ -1,7 +1,9 @@
 """What the documents tell people to type works.
 
-A fence `console` is run here, or by tests/golden/test_golden_doc.py. A fence `sh` would take data
-or minutes that no test has: its commands have to be such as their own parsers accept.
+A fence `console` is run here, or by tests/golden/test_golden_doc.py; that of docs/accuracy.md, of
+`make` and a fence `sh`, which take minutes, by the slow tests: with the demo model and its samples
+in place of hosted models and photographs, for which only the parsers are asked in the others. `pip
+install` alone is not run: it changes the environment and asks a registry.
 """
 
 import os
@@ -14,9 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tflite_requant as tr
+from tflite_requant.runtime import litert_available
 from tflite_requant.schemes import load_scheme, preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,6 +140,44 @@ def test_parsers_accept_what_is_not_run(page, line, monkeypatch):
         accepted(f"{line} --no-such-flag", monkeypatch)
 
 
+@pytest.fixture
+def stand_ins(demo_model, desk, monkeypatch):
+    """Files for what no test has: the demo model under the names of hosted ones, and its samples as
+    a folder of photographs with a table of labels."""
+    Image = pytest.importorskip("PIL.Image")
+    for name in ("mobilenet_v2_1.0_224_quant", "another"):
+        (desk / "models").mkdir(exist_ok=True)
+        shutil.copy(demo_model, desk / "models" / f"{name}.tflite")
+    images = desk / "photos" / "images"
+    images.mkdir(parents=True)
+    rows = ["file,class_index,split"]
+    with np.load(demo_model.with_name("digits_samples.npz")) as held:
+        pairs = list(zip(held["test"], held["test_labels"], strict=True))
+    # Enough for the limits of the commands; --label-offset 1 leaves no class 0.
+    for number, (pixels, label) in enumerate([p for p in pairs if p[1] > 0][:60]):
+        Image.fromarray(pixels[..., 0]).save(images / f"{number}.png")
+        split = "calibration" if number < 40 else "evaluation"
+        rows.append(f"{number}.png,{label - 1},{split}")
+    (desk / "photos" / "labels.csv").write_text("\n".join(rows) + "\n")
+    for name, value in (("MODELS", "models"), ("MODEL", "another"), ("PHOTOS", "photos")):
+        monkeypatch.setenv(name, value)
+    return desk
+
+
+WITH_STAND_INS = [(p, line) for p in PAGES for line in commands(p, "sh")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page, line", WITH_STAND_INS, ids=range(len(WITH_STAND_INS)))
+def test_commands_on_stand_ins(stand_ins, page, line):
+    if not litert_available() and "--through interpreter" not in line:
+        pytest.skip("needs ai-edge-litert")
+    done = shell(line, stand_ins)
+    assert (done.returncode, done.stderr) == (0, ""), line
+    names = [word.partition("/")[2] for word in line.split() if word.startswith("$MODELS/")]
+    assert done.stdout.startswith(tuple(n.replace("$MODEL", "another") for n in names) or "profile")
+
+
 def make_commands() -> list[str]:
     """`make TARGET`, wherever a page says so."""
     told = []
@@ -153,6 +195,60 @@ def test_make_targets_exist(line):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout and "Nothing to be done" not in done.stdout
+
+
+@pytest.fixture
+def checkout(folder):
+    """A copy of what a checkout holds."""
+    made = (".git", ".venv", ".*_cache", ".hypothesis", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder / "copy", ignore=shutil.ignore_patterns(*made))
+    return folder / "copy"
+
+
+# Target -> what it prints. Tests are collected, as they cannot run in themselves.
+TARGETS = {
+    "run": "source, optimized kernels",
+    "test": "tests collected",
+    "test-slow": "tests collected",
+    "examples": "skipped|0 differ|no bit differs",
+    "fuzz": r"2,000 variants, 0 failures",
+    "bench": "digits_qat_uint8 ",
+    "lint": "All checks passed!",
+    "format": "unchanged",
+    "docs": "generate_",
+    "bindings": "generate_bindings",
+    "clean": "rm -rf",
+}
+
+
+def test_every_make_target_has_a_test():
+    assert [line.split()[1] for line in make_commands()] == sorted(TARGETS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_targets_run(checkout, monkeypatch, target):
+    """In the environment that tests run in, which is not installed again."""
+    venv = Path(sys.prefix)
+    if target == "clean":  # would take that away
+        venv = checkout / "venv"
+        venv.mkdir()
+    for name in ("TFLITE_REQUANT_MODELS", "MAKEFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only -q" if "test" in target else "")
+    words = [f"VENV={venv}", "-o", f"{venv}/.ready", "-o", f"{venv}/.cocotb", target]
+    done = subprocess.run(
+        ["make", *words], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(TARGETS[target], done.stdout), done.stdout
+    assert venv.exists() == (target != "clean")
+    if target in ("docs", "bindings"):  # what is checked in is what they write
+        files = [*checkout.glob("docs/*"), *checkout.glob("tflite_requant/flatbuffer/_generated/*")]
+        texts = {f: f.read_bytes() for f in files if f.is_file()}
+        assert len(texts) > 10
+        assert [f for f in texts if texts[f] != (ROOT / f.relative_to(checkout)).read_bytes()] == []
 
 
 def test_every_tool_that_is_named_exists():

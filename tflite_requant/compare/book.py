@@ -16,9 +16,7 @@ class Book:
     """Tallies of all pairs, of the first class and of the logits. model, other: A and B. first: how
     many samples came before."""
 
-    def __init__(
-        self, model: Model, other: Model, pairs: Sequence[Pair], first: int = 0
-    ) -> None:
+    def __init__(self, model: Model, other: Model, pairs: Sequence[Pair], first: int = 0) -> None:
         self.first = first
         self.model = model
         self.pairs = pairs
