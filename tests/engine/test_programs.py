@@ -98,6 +98,43 @@ def test_everything_in_a_chain_is_fast(dtype, name):
     assert "call" not in names  # no plain kernel
 
 
+def quiet_channels(tops: list[int], taps: list[int], fill: int):
+    """Channels that reach tops[c] at most, then windows of 9 * taps[c], padded with `fill`."""
+    graph, count = GraphBuilder(), len(tops)
+    strides = {"padding": "SAME", "stride_h": 1, "stride_w": 1}
+    x = graph.tensor(TensorSpec("uint8", (1, 9, 8, 1), 1.0, 0))
+    ones = graph.tensor(TensorSpec("uint8", scale=1.0, zero_point=0,
+                                   data=np.ones((count, 1, 1, 1), np.uint8)))  # fmt: skip
+    bias = graph.tensor(TensorSpec("int32", scale=1.0, data=np.array(tops, np.int32) - 255 - fill))
+    y = graph.tensor(TensorSpec("uint8", (1, 9, 8, count), 1.0, fill))
+    graph.operator("CONV_2D", (x, ones, bias), (y,), strides)
+    window = np.broadcast_to(np.array(taps) + 128, (1, 3, 3, count)).astype(np.uint8)
+    w = graph.tensor(TensorSpec("uint8", scale=1.0, zero_point=128, data=window))
+    b = graph.tensor(TensorSpec("int32", scale=1.0, data=np.zeros(count, np.int32)))
+    z = graph.tensor(TensorSpec("uint8", (1, 9, 8, count), 800.0, 128))
+    graph.operator("DEPTHWISE_CONV_2D", (y, w, b), (z,), {**strides, "depth_multiplier": 1})
+    return graph.build((x,), (z,))
+
+
+@pytest.mark.parametrize(
+    "tops, taps, fill",
+    [
+        pytest.param([0, 0, 255, 255], [127, -128, 28, -28], 0, id="dead"),
+        pytest.param([64, 63, 56, 57, 255], [113, -113, 127, -126, 3], 0, id="at-the-limit"),
+        pytest.param([-300, -300, 200, 9], [120, -121, 28, -120], 60, id="padding-is-larger"),
+    ],
+)
+def test_channels_of_small_data_need_no_wide_sums(tops, taps, fill):
+    """16-bit sums of channels whose weights alone would not allow it."""
+    model = quiet_channels(tops, taps, fill)
+    program = engine.plan(model, keep_all=True)
+    (sums,) = [c for c in program.calls if getattr(c, "func", c).__name__ == "c_einsum"]
+    assert sums.args[1].dtype == np.int16
+    assert sums.args[1].shape[-1] % len(tops) == 0  # no channel has parts
+    for feeds in images(model, 4):
+        assert differences(model, program, feeds) == []
+
+
 @pytest.mark.parametrize("without", range(6))
 def test_chains_in_which_one_rescaling_is_not_proven(monkeypatch, without):
     """What is joined to that operator, or relies on its channels' order, gives up with it."""
@@ -278,7 +315,7 @@ def _sums_always_safe(monkeypatch):
 
 def _offset_forgotten(monkeypatch):
     original = splitting._lift
-    monkeypatch.setattr(splitting, "_lift", lambda weights: original(weights) * 0)
+    monkeypatch.setattr(splitting, "_lift", lambda *given: original(*given) * 0)
 
 
 def _parts_left_out(monkeypatch):

@@ -52,6 +52,13 @@ def test_what_needs_no_raising(taps, fits):
     assert signed_in_16_bits(weighted(taps)).tolist() == [fits]
 
 
+@pytest.mark.parametrize("top, safe", [(0, True), (64, True), (65, False)])
+def test_smaller_data_allows_larger_weights(top, safe):
+    quiet = replace(weighted([113] * 9, [-113] * 9), top=np.array([top, top]))
+    assert safe_in_16_bits(quiet).tolist() == [safe, safe]
+    assert quiet.reach.tolist() == [top * 113 * 9] * 2
+
+
 @pytest.mark.parametrize(
     "channels, counts, read",
     [

@@ -46,6 +46,10 @@ class Joined:
             if fast.op.name != "DEPTHWISE_CONV_2D":
                 continue
             before, after = by_output.get(fast.op.inputs[0]), self._only_reader(fast)
+            if before and before.weighted:
+                _, most = before.weighted.law.ends
+                channels = fast.weighted.weights.shape[-1]
+                fast.weighted = fast.weighted.bounded(np.broadcast_to(most, channels))
             if before and (before.op.name != "CONV_2D" or self._only_reader(before) is not fast):
                 before = None
             if after and (after.op.name != "CONV_2D" or not after.weighted.is_pointwise):

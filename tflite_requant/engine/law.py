@@ -48,6 +48,12 @@ class Law:
     def channels(self) -> int:
         return len(self.low)
 
+    @property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest output that can occur; int64, one per channel."""
+        every = np.arange(self.channels)
+        return self.exact(self.low[None], every)[0], self.exact(self.high[None], every)[0]
+
     def shifted(self, by: np.ndarray) -> Law:
         """The law of products to which `by`, one integer per channel, has been added."""
         exact = self.exact

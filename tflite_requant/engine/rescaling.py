@@ -141,8 +141,8 @@ def fit(law: Law, dtype=np.float32, at: np.ndarray | None = None) -> Rescaling |
     at: the law's thresholds, where they are known.
     """
     at = thresholds(law) if at is None else at
-    ends = [law.exact(p[None], np.arange(law.channels)) for p in (law.low, law.high)]
-    low, high = int(ends[0].min()), int(ends[1].max())
+    least, most = law.ends
+    low, high = int(least.min()), int(most.max())
     steps = _steps(law, at, low, high)
     form, failed = _best_kind(law, steps, low, dtype)
     wide = []

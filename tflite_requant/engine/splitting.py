@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflite_requant.engine.weighted import (
-    TOP,
     Weighted,
     exact_type,
     safe_in_16_bits,
@@ -83,15 +82,16 @@ def columns(weighted: Weighted, parts: np.ndarray, order: np.ndarray) -> Columns
     spare = _width(parts) - len(channels)
     channels = np.pad(channels, (0, spare), "edge")
     weights = np.pad(weights, ((0, 0), (0, 0), (0, spare)))
-    signed = bool(signed_in_16_bits(replace(weighted, weights=weights)).all())
-    added = np.zeros(len(channels), np.int64) if signed else _lift(weights)
+    top = np.broadcast_to(weighted.top, counted.shape)[channels]
+    signed = bool(signed_in_16_bits(replace(weighted, weights=weights, top=top)).all())
+    added = np.zeros(len(channels), np.int64) if signed else _lift(weights, top)
     read = np.int16 if signed else np.uint16
     return Columns(channels, weights, added, read, tuple(len(c) for c in later))
 
 
-def _lift(weights: np.ndarray) -> np.ndarray:
+def _lift(weights: np.ndarray, top: np.ndarray) -> np.ndarray:
     axes = tuple(range(weights.ndim - 1))
-    return TOP * np.maximum(-weights, 0).sum(axis=axes, dtype=np.int64)
+    return top * np.maximum(-weights, 0).sum(axis=axes, dtype=np.int64)
 
 
 def lifted(weighted: Weighted, parts: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Weighted:
     fill:    the byte-domain number that padding stands for: the data's zero point.
     centre:  `fill` where data can be centred before the product, else 0.
     y, x:    windows; None for FULLY_CONNECTED.
+    top:     largest byte-domain number in the data: one, or of a depthwise window one per channel.
     """
 
     weights: np.ndarray
@@ -37,11 +38,12 @@ class Weighted:
     centre: int = 0
     y: Axis | None = None
     x: Axis | None = None
+    top: np.ndarray = field(default_factory=lambda: np.array(TOP))
 
     @property
     def reach(self) -> np.ndarray:
         """No partial sum of a channel's products is larger in magnitude than this; int64."""
-        return np.maximum(*_sides(self.weights, self.centre))
+        return np.maximum(*_sides(self.weights, self.centre, self.top))
 
     @property
     def is_pointwise(self) -> bool:
@@ -52,18 +54,30 @@ class Weighted:
 
     def permuted(self, order: np.ndarray) -> Weighted:
         """The same operator with its output channels in another order."""
-        return replace(self, weights=self.weights[..., order], law=self.law.permuted(order))
+        top = self.top[order] if self.top.ndim else self.top
+        return replace(
+            self, weights=self.weights[..., order], law=self.law.permuted(order), top=top
+        )
+
+    def bounded(self, top: np.ndarray) -> Weighted:
+        """The same depthwise operator, given the largest data of each channel.
+
+        Networks have channels that are always zero, often with the largest weights of all.
+        """
+        return replace(self, top=np.maximum(top, self.fill))
 
 
-def _sides(weights: np.ndarray, centre: int) -> tuple[np.ndarray, np.ndarray]:
+def _sides(
+    weights: np.ndarray, centre: int, top: np.ndarray | int = TOP
+) -> tuple[np.ndarray, np.ndarray]:
     """Largest products of byte-domain data less `centre` and, negated, the smallest.
 
-    int64, one per channel.
+    int64, one per channel. The data is 0..top.
     """
     axes = tuple(range(weights.ndim - 1))
     positive = np.maximum(weights, 0).sum(axis=axes, dtype=np.int64)
     negative = np.maximum(-weights, 0).sum(axis=axes, dtype=np.int64)
-    up, down = TOP - centre, centre
+    up, down = top - centre, centre
     return up * positive + down * negative, down * positive + up * negative
 
 
@@ -74,13 +88,13 @@ def exact_type(weighted: Weighted):
 
 def safe_in_16_bits(weighted: Weighted) -> np.ndarray:
     """Channels whose products, however they wrap on the way, are known modulo 2**16; bool."""
-    above, below = _sides(weighted.weights, weighted.centre)
+    above, below = _sides(weighted.weights, weighted.centre, weighted.top)
     return above + below < MODULUS16
 
 
 def signed_in_16_bits(weighted: Weighted) -> np.ndarray:
     """Channels whose products are in the range of int16 as they are; bool."""
-    above, below = _sides(weighted.weights, weighted.centre)
+    above, below = _sides(weighted.weights, weighted.centre, weighted.top)
     return (above < MODULUS16 // 2) & (below <= MODULUS16 // 2)
 
 
