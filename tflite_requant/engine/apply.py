@@ -85,8 +85,8 @@ class Rescaler:
             return [partial(np.multiply, wide, slope, wide), partial(np.add, wide, offset, wide)]
         if kind == TWICE:
             return [
-                partial(np.multiply, wide, slope, wide),
                 partial(np.add, wide, offset, wide),
+                partial(np.multiply, wide, slope, wide),
                 partial(np.rint, wide, wide),
                 partial(np.multiply, wide, half, wide),
             ]

@@ -6,7 +6,7 @@ reached its level, at T - 1 not yet. That is checked with the operations that ru
 precision; a channel that fails is given to float64.
 
   affine  trunc(p * slope + offset)
-  twice   rint(rint(p * slope + offset) * half) + zero
+  twice   rint(rint((p + offset) * slope) * half) + zero
   even    rint((p + offset) * slope) + zero
   away    trunc(v + copysign(half, v)) + zero, v = (p + offset) * slope
 
@@ -54,7 +54,7 @@ class Form:
         if self.kind == AFFINE:
             return products * self.slope + self.offset
         if self.kind == TWICE:
-            return np.rint(products * self.slope + self.offset) * self.half
+            return np.rint((products + self.offset) * self.slope) * self.half
         value = (products + self.offset) * self.slope
         return value if self.kind == EVEN else value + np.copysign(self.half, value)
 
@@ -242,8 +242,8 @@ def _bounds(steps: _Steps, slope: np.ndarray, form: Form) -> tuple[np.ndarray, n
         below = at_least + wide
     elif form.kind == TWICE:
         unit = np.exp2(np.floor(np.log2(form.half.astype(np.float64))))
-        at_least = _inner_levels(steps.levels - form.zero, unit) - 0.5 - steps.at * wide
-        below = at_least + wide
+        at_least = (_inner_levels(steps.levels - form.zero, unit) - 0.5) / wide - steps.at
+        below = at_least + 1
     else:
         value = (steps.at + form.offset.astype(np.float64)) * wide
         levels = steps.levels - form.zero
