@@ -266,6 +266,26 @@ def test_other_inputs_are_refused(shape, dtype):
     assert engine.plan(model).run({model.main.inputs[0]: np.zeros(shape, dtype)}) is None
 
 
+@pytest.mark.parametrize("wanted", [(1, 16, 2), (4, -1), (32,)], ids=str)
+@pytest.mark.parametrize("computed", [False, True], ids=["constant", "computed"])
+def test_reshaped_values(wanted, computed):
+    """A plain RESHAPE after a fast operator; its shape may come from the caller."""
+    chain = Chain("int8", 4, 4, 2).conv(2)
+    spec = TensorSpec("int32", (len(wanted),), data=None if computed else np.array(wanted))
+    shape = chain.graph.tensor(spec)
+    size = tuple(n if n > 0 else 8 for n in wanted)
+    output = chain.graph.tensor(TensorSpec("int8", size, chain.scale, -128))
+    chain.graph.operator("RESHAPE", (chain.last, shape), (output,))
+    model = chain.graph.build((chain.input, shape) if computed else (chain.input,), (output,))
+    program = engine.plan(model, keep_all=True)
+    assert any("_plain.<locals>.call" in getattr(c, "__qualname__", "") for c in program.calls) == (
+        computed
+    )
+    given = {shape: np.array(wanted, np.int32)} if computed else {}
+    for feeds in images(chain.graph.build((chain.input,), (output,)), 3):
+        assert differences(model, program, feeds | given) == []
+
+
 def test_unlike_shapes_are_refused():
     """The file declares another shape than the plain operator before the product makes."""
     graph = GraphBuilder()

@@ -229,6 +229,8 @@ class _Planner:
         declared = self.constants.declared(op)
         read = tables.reader(op.name, declared, attributes, law)
         read = read or softmax.reader(op.name, declared, attributes, law)
+        if all(c is not None or t < 0 for t, c in zip(op.inputs[1:], constants[1:], strict=True)):
+            read = read or tables.reshaper(op.name, declared, attributes, law)
         if read is not None and declared.inputs[0] is not constants[0]:
             return lambda: values.update({op.outputs[0]: read(values[op.inputs[0]])})
         pairs = tables.pair_table(op.name, declared, attributes, law)

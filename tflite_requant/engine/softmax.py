@@ -11,7 +11,6 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.engine.law import byte_shift
 from tflite_requant.engine.weighted import BYTES
 from tflite_requant.fixedpoint.gemmlowp import reciprocal_of
-from tflite_requant.fixedpoint.ranges import limits
 from tflite_requant.kernels import KernelError, Operands
 from tflite_requant.kernels import softmax as kernel
 from tflite_requant.kernels._types import Attributes
@@ -41,13 +40,16 @@ def reader(
 
 
 class Softmax:
-    """exps, counted: by the difference to the row's maximum, as the kernel tabulates them."""
+    """exps, counted: by the difference to the row's maximum, as the kernel tabulates them.
+
+    What is not counted is as an exponential of zero: nothing is added, the least output is written.
+    """
 
     def __init__(self, exps: np.ndarray, counted: np.ndarray, data, output) -> None:
-        self._exps, self._left_out = exps, ~counted
-        self._summands = np.where(counted, kernel.summands(exps), 0)
+        self._exps = np.where(counted, exps, 0)
+        self._summands = kernel.summands(self._exps)
         self._flip = np.uint8(byte_shift(data))
-        self._output, self._low = np.dtype(output), limits(output)[0]
+        self._output = np.dtype(output)
 
     def read(self, values: np.ndarray) -> np.ndarray:
         """Outputs for data of any number of rows; raises KernelError where LiteRT aborts."""
@@ -61,8 +63,5 @@ class Softmax:
 
     def _quotients(self, total: int) -> np.ndarray:
         """Outputs by difference for a row whose exponentials have this sum."""
-        found = kernel.quotients(
-            self._exps, *reciprocal_of(total, kernel.SUM_BITS), self._output
-        )  # fmt: skip
-        found[self._left_out] = self._low
-        return found.astype(self._output)
+        reciprocal = reciprocal_of(total, kernel.SUM_BITS)
+        return kernel.quotients(self._exps, *reciprocal, self._output).astype(self._output)

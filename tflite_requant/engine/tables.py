@@ -50,6 +50,26 @@ def reader(
     return None if entries is None else lookup(entries, operands.output.numpy)
 
 
+def reshaper(
+    operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """RESHAPE to a constant shape as a function of its data, or None for other operators."""
+    if operator != "RESHAPE":
+        return None
+    try:
+        *_, (_, found) = kernels.load(operator)(operands, attributes, arithmetic)
+    except KernelError:
+        return None
+    shape, size = found.shape, found.size
+
+    def read(values: np.ndarray) -> np.ndarray:
+        if values.size != size:
+            raise KernelError("not as many elements as the file declares")
+        return values.reshape(shape)
+
+    return read
+
+
 def pair_table(
     operator: str, operands: Operands, attributes: Attributes, arithmetic: Arithmetic
 ) -> np.ndarray | None:

@@ -78,10 +78,10 @@ def quotients(exps: np.ndarray, reciprocal, over_unit, dtype) -> np.ndarray:
     """
     low, high = limits(dtype)
     exponent = np.asarray(over_unit) + 31 - 8 * np.dtype(dtype).itemsize
-    if exponent.size and (int(exponent.min()) < 0 or int(exponent.max()) > 31):
+    if ((exponent < 0) | (exponent > 31)).any():
         raise KernelError("the sum of exponentials reaches 512: LiteRT aborts")
     result = shift_half_away(doubling_high_mul(exps, reciprocal), exponent) + low
-    return np.clip(result, low, high)
+    return np.minimum(result, high)  # exponentials are not negative
 
 
 def tables(scale: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
