@@ -137,6 +137,37 @@ def test_sections_hold_what_the_taps_meet(stride, dilation, kernel, padding, win
             assert seen[i, j, a, b].tolist() == wanted
 
 
+@pytest.mark.parametrize(
+    "kernel, stride, width, padding, given",
+    [
+        pytest.param(3, 2, 12, "SAME", True, id="even"),
+        pytest.param(3, 2, 13, "SAME", False, id="odd"),
+        pytest.param(5, 2, 12, "SAME", True, id="padded-on-both-sides"),
+        pytest.param(2, 2, 12, "VALID", True, id="taps-that-share-nothing"),
+        pytest.param(5, 3, 12, "SAME", True, id="three"),
+        pytest.param(3, 2, 12, "VALID", False, id="unread-columns"),
+        pytest.param(3, 1, 12, "SAME", False, id="no-stride"),
+    ],
+)
+def test_columns_that_are_brought_apart(kernel, stride, width, padding, given):
+    """What is written column by column of the stride is what storing whole rows makes."""
+    rows, channels, scratch = 12, 2, Scratch()
+    axes = [axis(n, kernel, stride, 1, padding) for n in (rows, width)]
+    stored, filled = (
+        Sections(Grid(rows, width, channels), *axes, 7, np.int16, channels) for _ in range(2)
+    )
+    data = np.random.default_rng(0).integers(0, 256, (rows, width, channels)).astype(np.int16)
+    for call in stored.stores(data[2:].reshape(-1, channels), 2, rows):
+        call()
+    target = filled.apart(2, rows)
+    assert (target is not None) == given
+    if given:
+        target[...] = data[2:].reshape(rows - 2, -1, stride, channels).transpose(2, 0, 1, 3)
+        for call in filled.repeated(2, rows):
+            call()
+        assert np.array_equal(filled.array, stored.array)
+
+
 def test_parts_add_up():
     rng = np.random.default_rng(3)
     taps = rng.integers(-28, 29, (3, 3, 40)) * np.repeat([1, 2, 4], [32, 4, 4])

@@ -191,6 +191,30 @@ class Sections:
             return None
         return self.array[begin:end, x.before : x.before + self.grid.width]
 
+    def apart(self, first: int, last: int) -> np.ndarray | None:
+        """Where these rows go if every stride-th column comes first, then those after them.
+
+        (stride, rows, columns, channels), or None where not every column is one tap's, or not all
+        rows are wanted. `repeated` has to follow.
+        """
+        begin, end, x = *self._there(first, last), self.x
+        own = slice(x.before, x.before + x.stride)  # the taps that meet all columns once
+        whole = x.dilation == 1 and own.stop <= x.kernel and x.stride * x.out == self.grid.width
+        if x.stride == 1 or not whole or end - begin < last - first:
+            return None
+        return self.array[begin:end, own].swapaxes(0, 1)
+
+    def repeated(self, first: int, last: int) -> list[Call]:
+        """Calls that copy what other taps meet too, after `apart` was filled."""
+        rows, x, calls = self.array[slice(*self._there(first, last))], self.x, []
+        for tap in range(x.kernel):
+            shift, phase = divmod(tap - x.before, x.stride)
+            left, right = self._met(tap)
+            if shift and left < right:
+                source = rows[:, x.before + phase, left + shift : right + shift]
+                calls.append(copy(rows[:, tap, left:right], source))
+        return calls
+
     def _there(self, first: int, last: int) -> tuple[int, int]:
         """Rows of the array for the tensor's rows; fewer where some are nobody's."""
         begin, end = self.y.before + first - self._first, self.y.before + last - self._first

@@ -45,6 +45,12 @@ class Output:
             return form.place(first, last) if form.base(np.dtype(np.int16)) == 0 else None
         return None
 
+    def apart(self, first: int, last: int) -> Sections | None:
+        """The only consumer, where it wants int16 integers column by column of its stride."""
+        form = self.forms[0] if len(self.forms) == 1 and self.follower is None else None
+        wanted = isinstance(form, Sections) and form.base(np.dtype(np.int16)) == 0
+        return form if wanted and form.apart(first, last) is not None else None
+
     def calls(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
         """Calls that store integers in the byte domain, (positions, channels)."""
         calls = [c for form in self.forms for c in form.stores(tile, first, last)]

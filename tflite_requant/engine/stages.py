@@ -73,8 +73,16 @@ class Product:
         width, channels = self.grid.width, self.channels
         rows, calls = self._rows(first, last)
         products = self.scratch.take("products", ((last - first) * width, channels), self.dtype)
-        calls += multiplied(rows, self.matrix, products, self.scratch)
-        return calls + self._finish(products, first, last)
+        sections = self.output.apart(first, last) if isinstance(self.source, Flat) else None
+        if sections is None:
+            calls += multiplied(rows, self.matrix, products, self.scratch)
+            return calls + self._finish(products, first, last)
+        # A product may take its rows in any order: windows with a stride then read long runs.
+        target = sections.apart(first, last)
+        groups = products.reshape(len(target), -1, channels)
+        for start, group in enumerate(groups):
+            calls += multiplied(rows[start :: len(groups)], self.matrix, group, self.scratch)
+        return calls + self.rescaler.integers(products, target) + sections.repeated(first, last)
 
     def take(self, tile: np.ndarray, first: int, last: int) -> list[Call]:
         """Calls that make output rows first..last of a pointwise product from its data.
