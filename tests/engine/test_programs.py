@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import NAMES, cases
-from engine_models import Chain, differences, images
+from engine_models import LOW, Chain, differences, images
 
 from tflite_requant import engine
 from tflite_requant.engine import accelerator, forms, rescaling, splitting, stages
@@ -98,22 +98,60 @@ def test_everything_in_a_chain_is_fast(dtype, name):
     assert "call" not in names  # no plain kernel
 
 
-def quiet_channels(tops: list[int], taps: list[int], fill: int):
-    """Channels that reach tops[c] at most, then windows of 9 * taps[c], padded with `fill`."""
-    graph, count = GraphBuilder(), len(tops)
+def quiet_channels(tops, taps, fill: int, dtype="uint8", then=False):
+    """Channels that reach tops[c] at most, then windows of 9 * taps[c], padded with `fill`.
+
+    then: a product after them.
+    """
+    graph, count, low = GraphBuilder(), len(tops), LOW[dtype]
     strides = {"padding": "SAME", "stride_h": 1, "stride_w": 1}
-    x = graph.tensor(TensorSpec("uint8", (1, 9, 8, 1), 1.0, 0))
-    ones = graph.tensor(TensorSpec("uint8", scale=1.0, zero_point=0,
-                                   data=np.ones((count, 1, 1, 1), np.uint8)))  # fmt: skip
+
+    def weights(values: np.ndarray) -> int:
+        zero = 0 if dtype == "int8" else 128
+        data = (values + zero).astype(dtype)
+        return graph.tensor(TensorSpec(dtype, scale=1.0, zero_point=zero, data=data))
+
+    x = graph.tensor(TensorSpec(dtype, (1, 9, 8, 1), 1.0, low))
     bias = graph.tensor(TensorSpec("int32", scale=1.0, data=np.array(tops, np.int32) - 255 - fill))
-    y = graph.tensor(TensorSpec("uint8", (1, 9, 8, count), 1.0, fill))
-    graph.operator("CONV_2D", (x, ones, bias), (y,), strides)
-    window = np.broadcast_to(np.array(taps) + 128, (1, 3, 3, count)).astype(np.uint8)
-    w = graph.tensor(TensorSpec("uint8", scale=1.0, zero_point=128, data=window))
+    y = graph.tensor(TensorSpec(dtype, (1, 9, 8, count), 1.0, fill + low))
+    graph.operator("CONV_2D", (x, weights(np.ones((count, 1, 1, 1), int)), bias), (y,), strides)
+    window = weights(np.broadcast_to(np.array(taps), (1, 3, 3, count)))
     b = graph.tensor(TensorSpec("int32", scale=1.0, data=np.zeros(count, np.int32)))
-    z = graph.tensor(TensorSpec("uint8", (1, 9, 8, count), 800.0, 128))
-    graph.operator("DEPTHWISE_CONV_2D", (y, w, b), (z,), {**strides, "depth_multiplier": 1})
+    z = graph.tensor(TensorSpec(dtype, (1, 9, 8, count), 800.0, 128 + low))
+    options = {**strides, "depth_multiplier": 1}
+    graph.operator("DEPTHWISE_CONV_2D", (y, window, b), (z,), options)
+    if then:
+        last = graph.tensor(TensorSpec(dtype, (1, 9, 8, 4), 200000.0, 100 + low))
+        some = np.random.default_rng(0).integers(-99, 100, (4, 1, 1, count))
+        none = graph.tensor(TensorSpec("int32", scale=800.0, data=np.zeros(4, np.int32)))
+        graph.operator("CONV_2D", (z, weights(some), none), (last,), strides)
+        return graph.build((x,), (last,))
     return graph.build((x,), (z,))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    "dead, columns, fill",
+    [
+        pytest.param(7, 16, 0, id="too-few"),
+        pytest.param(8, 8, 0, id="half"),
+        pytest.param(9, 8, 0, id="more-than-half"),
+        pytest.param(16, 8, 0, id="all"),
+        pytest.param(8, 16, 31, id="not-what-padding-is"),
+    ],
+)
+def test_constant_channels_are_left_out(dtype, dead, columns, fill):
+    tops = np.full(16, 200)
+    tops[np.random.default_rng(dead).permutation(16)[:dead]] = -300
+    model = quiet_channels(tops, [20, 127, -90, -127] * 4, fill, dtype, True)
+    whole, program = engine.plan(model, keep_all=True), engine.plan(model)
+    *_, product = [c for c in program.calls if getattr(c, "func", c) is np.matmul]
+    assert product.args[1].shape == (columns, 4)
+    plain = Interpreter(model, fast=False)
+    for feeds in images(model, 4):
+        assert differences(model, whole, feeds) == []
+        (expected,) = plain.run(list(feeds.values()))
+        assert np.array_equal(program.run(feeds)[model.main.outputs[0]], expected)
 
 
 @pytest.mark.parametrize(

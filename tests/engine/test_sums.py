@@ -151,7 +151,7 @@ def test_sections_hold_what_the_taps_meet(stride, dilation, kernel, padding, win
 )
 def test_columns_that_are_brought_apart(kernel, stride, width, padding, given):
     """What is written column by column of the stride is what storing whole rows makes."""
-    rows, channels, scratch = 12, 2, Scratch()
+    rows, channels = 12, 2
     axes = [axis(n, kernel, stride, 1, padding) for n in (rows, width)]
     stored, filled = (
         Sections(Grid(rows, width, channels), *axes, 7, np.int16, channels) for _ in range(2)

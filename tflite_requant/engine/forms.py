@@ -259,10 +259,11 @@ class Raw:
     """The tensor as the file declares it: its own dtype and shape.
 
     order: the tile's column i is the tensor's channel order[i]; further columns are left out.
+    fixed: what channels hold that are not in it.
     """
 
-    def __init__(self, grid: Grid, shape: tuple[int, ...], dtype, order=None) -> None:
-        self.grid, self.order = grid, order
+    def __init__(self, grid: Grid, shape: tuple[int, ...], dtype, order=None, fixed=0) -> None:
+        self.grid, self.order, self.fixed = grid, order, fixed
         self.array = np.empty(shape, dtype)
         self._bytes = self.array.view(np.uint8).reshape(grid.positions, grid.channels)
 
@@ -276,11 +277,12 @@ class Raw:
         if self.order is None:
             calls = [copy(rows, tile)]
         else:
-            calls = [partial(_permute, rows, tile, self.order)]
+            calls = [partial(_permute, rows, tile, self.order, self.fixed)]
         if self.array.dtype == np.int8:
             calls.append(partial(np.bitwise_xor, rows, np.uint8(0x80), rows))
         return calls
 
 
-def _permute(rows: np.ndarray, tile: np.ndarray, order: np.ndarray) -> None:
+def _permute(rows: np.ndarray, tile: np.ndarray, order: np.ndarray, fixed) -> None:
+    rows[...] = fixed
     rows[:, order] = tile[:, : len(order)]

@@ -18,6 +18,8 @@ from tflite_requant.engine.splitting import columns, lifted, parts_of
 from tflite_requant.engine.weighted import exact_type
 from tflite_requant.model.graph import Operator
 
+MULTIPLE = 8  # of channels; other numbers of them would be slower than the constant ones are
+
 
 class Joined:
     """Fast operators by index, joined and with their rescalings.
@@ -60,6 +62,7 @@ class Joined:
                 after.leader = fast
             if before and after:
                 self._movable.append((before, fast, after))
+                _leave_out_constants(before, fast, after)
             _choose_sums(fast, bool(before and after))
 
     def _only_reader(self, fast: Fast) -> Fast | None:
@@ -93,6 +96,27 @@ class Joined:
         joined += [middle for before, middle, _ in self._movable if before is fast]
         for other in joined:
             self._give_up(other.op.index)
+
+
+def _leave_out_constants(before: Fast, middle: Fast, after: Fast) -> None:
+    """Channels that never change are not computed: they are part of the law after them.
+
+    As many as leave a MULTIPLE of channels.
+    """
+    (first, last), (least, most) = (f.weighted.law.ends for f in (before, middle))
+    dead = np.flatnonzero((first == last) & (least == most))
+    kept = max(1, len(least) - len(dead))
+    gone = dead[: max(0, len(least) - kept - -kept % MULTIPLE)]
+    if not gone.size:
+        return
+    alive = np.delete(np.arange(len(least)), gone)
+    before.fixed, middle.fixed = first, least
+    for fast in (before, middle):
+        fast.weighted, fast.order = fast.weighted.permuted(alive), alive
+    weights, centre = after.weighted.weights, after.weighted.centre
+    share = (least[gone] - centre) @ weights[gone].astype(np.int64)
+    law = after.weighted.law.shifted(-share)
+    after.weighted = replace(after.weighted, weights=weights[alive], law=law)
 
 
 def _choose_sums(fast: Fast, movable: bool) -> None:
@@ -131,8 +155,8 @@ def _reorder(before: Fast, middle: Fast, after: Fast) -> None:
                                                     weights.dtype)])  # fmt: skip
     before.weighted = before.weighted.permuted(every)
     before.rescaling = before.rescaling.permuted(every, len(every))
-    before.order = every
+    before.order = every if before.order is None else before.order[every]
     middle.weighted = middle.weighted.permuted(order)
     middle.rescaling = middle.rescaling.permuted(every, channels)
-    middle.order = order
+    middle.order = order if middle.order is None else middle.order[order]
     after.weighted = replace(after.weighted, weights=weights)

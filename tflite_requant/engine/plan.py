@@ -177,7 +177,8 @@ class _Planner:
             forms = list(self.forms.get(tensor.index, {}).values())
             plain = any(op.index not in self.fast for op in self.readers.get(tensor.index, []))
             if plain or tensor.index in self.kept:
-                raw = Raw(self._grid(tensor.index), tensor.shape, NUMPY[tensor.dtype], fast.order)
+                where = self._grid(tensor.index), tensor.shape, NUMPY[tensor.dtype]
+                raw = Raw(*where, fast.order, fast.fixed)
                 self.values[tensor.index] = raw.array
                 forms.append(raw)
             self._output(fast).forms = forms

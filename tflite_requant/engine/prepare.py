@@ -34,6 +34,7 @@ class Fast:
     weighted:  its weights and law, or affine2: its addition.
     rescaling: the proven rescaling of the law.
     order:     its tiles' column i is the tensor's channel order[i].
+    fixed:     the tensor's channels that no tile has, in the byte domain; others are not meant.
     parts:     of each channel of a depthwise operator with 16-bit sums; columns: in which order.
     leader:    the depthwise operator whose tiles this product takes as they come.
     streamed:  the product that makes this depthwise operator's rows when it needs them.
@@ -44,6 +45,7 @@ class Fast:
     affine2: addition.Affine2 | None = None
     rescaling: Rescaling | None = None
     order: np.ndarray | None = None
+    fixed: np.ndarray | int = 0
     parts: np.ndarray | None = None
     columns: Columns | None = None
     leader: Fast | None = None

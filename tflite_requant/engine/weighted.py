@@ -64,7 +64,9 @@ class Weighted:
 
         Networks have channels that are always zero, often with the largest weights of all.
         """
-        return replace(self, top=np.maximum(top, self.fill))
+        top = np.maximum(top, self.fill)
+        above, below = _sides(self.weights, self.centre, top)
+        return replace(self, top=top, law=replace(self.law, low=-below, high=above))
 
 
 def _sides(
