@@ -224,7 +224,8 @@ def test_memory_is_aligned_and_vectors_are_long():
 
 @pytest.mark.parametrize("m, k, n", [(1, 9, 5), (49, 960, 160), (49, 320, 1280), (3136, 24, 144),
                                      (784, 32, 192), (97, 200, 300), (12544, 27, 32),
-                                     (49, 1863, 96), (49, 2500, 64)])  # fmt: skip
+                                     (49, 1863, 96), (49, 2500, 64), (49, 160, 976),
+                                     (49, 480, 1008), (14, 1280, 1001)])  # fmt: skip
 @pytest.mark.parametrize("transposed", [False, True])
 def test_cut_products_are_whole_products(m, k, n, transposed):
     rng = np.random.default_rng(0)

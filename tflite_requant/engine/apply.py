@@ -36,13 +36,21 @@ class Rescaler:
         self._vectors: dict[int, list[np.ndarray]] = {}
         self.base = _base(rescaling.form)
 
-    def integers(self, products: np.ndarray, target: np.ndarray) -> list[Call]:
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Smallest and largest output that can occur, in the byte domain."""
+        return self._law.low, self._law.high
+
+    def integers(
+        self, products: np.ndarray, target: np.ndarray, around: np.ndarray | None = None
+    ) -> list[Call]:
         """Calls that leave int16 outputs in the byte domain in target.
 
         products: (positions, channels) in the form's float type, contiguous; overwritten.
         target: as many numbers, channels last.
+        around: memory without gaps that target is in; whatever else is there is within `ends`.
         """
-        law = self._law
+        law, clipped = self._law, target if around is None else around
         before, after = self._wide(products, target, 0)
         calls = before + self._values(products)
         if law.form.kind in ROUNDED:
@@ -53,7 +61,7 @@ class Rescaler:
         calls.append(copy(target, products.reshape(target.shape)))
         if self.base:
             calls.append(partial(np.add, target, np.int16(self.base), target))
-        return [*calls, partial(clip, target, *_ends(law, 0, np.int16), target), *after]
+        return [*calls, partial(clip, clipped, *_ends(law, 0, np.int16), clipped), *after]
 
     def floats(self, products: np.ndarray, target: np.ndarray) -> list[Call]:
         """Calls that leave whole floats, outputs less `base`, in target.

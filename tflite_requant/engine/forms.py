@@ -191,6 +191,11 @@ class Sections:
             return None
         return self.array[begin:end, x.before : x.before + self.grid.width]
 
+    def around(self, first: int, last: int, low: int, high: int) -> np.ndarray | None:
+        """These rows with their padding, where that is in low..high; numbers in one run."""
+        begin, end = self._there(first, last)
+        return self.array[begin:end] if low <= self.fill <= high else None
+
     def apart(self, first: int, last: int) -> np.ndarray | None:
         """Where these rows go if every stride-th column comes first, then those after them.
 

@@ -45,6 +45,11 @@ class Output:
             return form.place(first, last) if form.base(np.dtype(np.int16)) == 0 else None
         return None
 
+    def around(self, first: int, last: int, ends: tuple[int, int]) -> np.ndarray | None:
+        """The memory around `place16` where all else in it lies within these ends."""
+        (form,) = self.forms
+        return form.around(first, last, *ends) if isinstance(form, Sections) else None
+
     def apart(self, first: int, last: int) -> Sections | None:
         """The only consumer, where it wants int16 integers column by column of its stride."""
         form = self.forms[0] if len(self.forms) == 1 and self.follower is None else None

@@ -28,6 +28,12 @@ def multiplied(
     """
     (m, k), n = left.shape, right.shape[1]
     rows, depth, columns = _cut(m, k, n)
+    whole = n - n % COLUMNS
+    uncut = (rows, depth, columns) == (m, k, n)
+    if uncut and m * k * n > SMALL and m >= ENOUGH_ROWS and 0 < whole < n:
+        # Nothing divides n: the columns beyond a multiple are a product of their own.
+        parts = slice(whole), slice(whole, n)
+        return [c for p in parts for c in multiplied(left, right[:, p], out[:, p], scratch)]
     if depth == k and columns == n:
         if rows < m:
             left, out = left.reshape(m // rows, rows, k), out.reshape(m // rows, rows, n)

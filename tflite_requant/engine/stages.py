@@ -34,7 +34,8 @@ def rescaled(
     if base is None or base != rescaler.base:
         place = output.place16(first, last)
         if place is not None:
-            return rescaler.integers(products, place)
+            around = output.around(first, last, rescaler.ends)
+            return rescaler.integers(products, place, around)
         tile = scratch.take("outputs", products.shape, np.int16)
         return rescaler.integers(products, tile) + output.calls(tile, first, last)
     target = output.target(products, first, last)
