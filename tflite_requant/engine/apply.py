@@ -91,16 +91,11 @@ class Rescaler:
     def _steps(self, kind: str, wide, slope, offset, half) -> list[Call]:
         if kind == AFFINE:
             return [partial(np.multiply, wide, slope, wide), partial(np.add, wide, offset, wide)]
-        if kind == TWICE:
-            return [
-                partial(np.add, wide, offset, wide),
-                partial(np.multiply, wide, slope, wide),
-                partial(np.rint, wide, wide),
-                partial(np.multiply, wide, half, wide),
-            ]
         products = [partial(np.add, wide, offset, wide), partial(np.multiply, wide, slope, wide)]
         if kind == EVEN:
             return products
+        if kind == TWICE:
+            return [*products, partial(np.rint, wide, wide), partial(np.multiply, wide, half, wide)]
         sign = SIGN[wide.itemsize]
         signed = self._scratch.take("signed", wide.shape, sign.dtype)
         return [

@@ -53,9 +53,9 @@ class Form:
         """The number that is made whole. products: this form's float type, channels last."""
         if self.kind == AFFINE:
             return products * self.slope + self.offset
-        if self.kind == TWICE:
-            return np.rint((products + self.offset) * self.slope) * self.half
         value = (products + self.offset) * self.slope
+        if self.kind == TWICE:
+            return np.rint(value) * self.half
         return value if self.kind == EVEN else value + np.copysign(self.half, value)
 
     def outputs(self, products: np.ndarray) -> np.ndarray:
