@@ -24,7 +24,7 @@ from tflite_requant.rewrite.remembering import remember
 from tflite_requant.rules.weighted import Corrections
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
 from tflite_requant.search import LITERT, Bench, Factors, Found, Search, corrected_biases
-from tflite_requant.validation import require_filled
+from tflite_requant.validation import require_filled, unsound
 from tflite_requant.wording import plural
 
 CLAMPS = ("fused", "auto", "exact")
@@ -203,6 +203,8 @@ def requantize(
         new, found = _searched(draft, new)
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
+    if not (broken or unsound(model)):
+        broken = unsound(new)
     if broken:
         raise RefusedError(
             f"cannot be put on scheme {scheme.name}: the result would have "

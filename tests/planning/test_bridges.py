@@ -386,6 +386,7 @@ class TestRefusals:
                         "bias-scale"),
         "fused TANH": ({"fused": "TANH"}, "fused-activation"),
         "zero input scale": ({"x_scale": 0.0}, "scale-positive"),
+        "input without a scale": ({"x_scale": None}, "scale-positive"),
         "per-axis input": ({"x_scale": [0.1, 0.2]}, "activation-granularity"),
     }  # fmt: skip
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 from tflite_requant.catalog import OpSpec, spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
-from tflite_requant.planning.usable import unusable
+from tflite_requant.model.dtypes import ACTIVATION_DTYPES
+from tflite_requant.planning.usable import DAMAGED, unusable
 from tflite_requant.schemes import MIXED, ActivationLaw, Scheme, load_scheme, preset_names
 
 # Where the asked type has no kernel: the type to compute in instead, by preference.
@@ -73,20 +75,23 @@ def activation_ports(
 ) -> list[tuple[str, int, Tensor, object]]:
     """(side, position, tensor, operand) of every quantized activation; without a spec, of every
     quantized tensor, with operand None."""
-    ports = []
+    return [port for port in _ports(subgraph, op, spec) if port[2].is_quantized_activation]
+
+
+def _ports(
+    subgraph: Subgraph, op: Operator, spec: OpSpec | None
+) -> Iterator[tuple[str, int, Tensor, object]]:
+    """The same of every activation, and without a spec of every tensor."""
     for side, indices in (("in", op.inputs), ("out", op.outputs)):
         for position, index in enumerate(indices):
             if index < 0:
                 continue
-            tensor = subgraph.tensors[index]
             operand = None
             if spec is not None:
                 operand = spec.input(position) if side == "in" else spec.output(position)
                 if operand is None or operand.role != "activation":
                     continue
-            if tensor.is_quantized_activation:
-                ports.append((side, position, tensor, operand))
-    return ports
+            yield side, position, subgraph.tensors[index], operand
 
 
 def called_subgraphs(model: Model) -> set[int]:
@@ -118,6 +123,7 @@ def assign(
             domains[op.index] = PINNED
             continue
         findings += unusable(subgraph, op, spec, [tensor for _, _, tensor, _ in ports])
+        findings += _without_scale(where, _ports(subgraph, op, spec))
         if not scheme.operators.allows(op.name):
             findings.append(
                 Finding(
@@ -129,6 +135,17 @@ def assign(
             )  # fmt: skip
         domains[op.index] = _domain(subgraph, op, spec, scheme, where, findings)
     return domains, findings
+
+
+def _without_scale(where: str, ports: Iterable) -> list[Finding]:
+    """Activations that have lost what those beside them have."""
+    return [
+        Finding("error", where, "scale-positive", f"{tensor.label()} is {tensor.dtype} without "
+                "a scale", "scale and zero point, as its other activations", DAMAGED)
+        for _, _, tensor, operand in ports
+        if tensor.dtype in ACTIVATION_DTYPES and tensor.qparams is None
+        and not (operand.pinned or operand.types)
+    ]  # fmt: skip
 
 
 def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
