@@ -20,6 +20,7 @@ OPERATORS = (
         by_dtype(uint8=1, int8=1, int16=1),
         features={"int16_output": 2, "per_axis": 3},
         max_version=6,
+        between=True,
         laws=("quantize-pairs", "quantize-overflow"),
     ),
     _op(

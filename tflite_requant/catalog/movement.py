@@ -26,6 +26,7 @@ OPERATORS = (
         [tied("output", "int8", "int16")],
         by_dtype(uint8=1, int8=2, int16=3),
         movement=False,
+        between=True,
         max_version=7,
         activations=("NONE",),
         laws=("concatenation-grids",),

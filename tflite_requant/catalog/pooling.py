@@ -17,6 +17,7 @@ OPERATORS = (
         _ANY,
         max_version=3,
         activations=FUSED,
+        between=True,
         laws=("pool-raw",),
     ),
     _op(
@@ -26,6 +27,7 @@ OPERATORS = (
         _ANY,
         max_version=3,
         activations=FUSED,
+        between=True,
         laws=("pool-raw", "raw-order", "tie-xnnpack"),
     ),
 )

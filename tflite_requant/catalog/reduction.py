@@ -11,7 +11,8 @@ _ANY = by_dtype(uint8=1, int8=2, int16=3)
 _RAW_EXTREME = ("raw-order", "tie-enforced")
 
 OPERATORS = (
-    _op("MEAN", [free("input"), plain("axis")], [free("output")], _ANY, max_version=3),
+    _op("MEAN", [free("input"), plain("axis")], [free("output")], _ANY, max_version=3,
+        between=True),
     _op(
         "SUM",
         [free("input"), plain("axis")],
@@ -26,6 +27,7 @@ OPERATORS = (
         [tied("output")],
         _ANY,
         max_version=3,
+        between=True,
         laws=_RAW_EXTREME,
     ),
     _op(
@@ -34,6 +36,7 @@ OPERATORS = (
         [tied("output")],
         _ANY,
         max_version=3,
+        between=True,
         laws=_RAW_EXTREME,
     ),
     _op(

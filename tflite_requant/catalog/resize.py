@@ -17,6 +17,7 @@ OPERATORS = (
         _ANY,
         features={"half_pixel_centers": 3},
         max_version=4,
+        between=True,
         laws=("resize-arithmetic", "tie-xnnpack"),
     ),
     _op(

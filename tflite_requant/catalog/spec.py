@@ -110,6 +110,7 @@ class OpSpec:
     activations: fused activations its kernels honour ("NONE" always); empty: it has no such option.
     padded:    reads real zeros beyond the border of its input when its padding is SAME.
     movement:  copies integers without looking at them, so equal grids in mean equal grids out.
+    between:   results lie between the least and the greatest of what is read.
     laws:      names of further runtime laws that apply (explained in `laws.py`).
     """
 
@@ -124,6 +125,7 @@ class OpSpec:
     activations: tuple[str, ...] = ()
     padded: bool = False
     movement: bool = False
+    between: bool = False
     laws: tuple[str, ...] = ()
 
     def input(self, position: int) -> Operand | None:

@@ -14,8 +14,11 @@ import numpy as np
 from tflite_requant.model import TensorType
 from tflite_requant.model.dtypes import RANGES
 
-BOUNDS = {
-    "NONE": (-math.inf, math.inf),
+Interval = tuple[float, float]
+UNBOUNDED: Interval = (-math.inf, math.inf)
+
+BOUNDS: dict[str, Interval] = {
+    "NONE": UNBOUNDED,
     "RELU": (0.0, math.inf),
     "RELU6": (0.0, 6.0),
     "RELU_N1_TO_1": (-1.0, 1.0),
@@ -38,7 +41,7 @@ def stored_bounds(grid: TensorType, activation: str) -> tuple[int, int]:
     )
 
 
-def interval(grid: TensorType, activation: str) -> tuple[float, float]:
+def interval(grid: TensorType, activation: str) -> Interval:
     """The real interval of an output: [low, high]."""
     low, high = stored_bounds(grid, activation)
     scale, zero = grid.qparams.scale, grid.qparams.zero_point
@@ -69,13 +72,15 @@ def restore(
     new: TensorType,
     choices: tuple[str, ...],
     gain: float = 1.0,
+    reach: Interval = UNBOUNDED,
 ) -> Restored:
     """The fused activation under which the new output keeps the old interval best.
 
     A bound counts as kept when it is met within half a step of the coarser grid. Never picks an
     activation that cuts into the old interval by more than that. `choices` are those that the
     operator's kernels honour; the source's own comes first where several are equally good.
-    gain: what reals of the new grid are times those of the source.
+    gain: what reals of the new grid are times those of the source. reach: what the source's
+    operator would write if no grid ended, times the gain: beyond it nothing gets lost.
     """
     low, high = (bound * gain for bound in interval(source, activation))
     slack = max(source.qparams.scale * gain, new.qparams.scale) * (0.5 + 1e-6)
@@ -91,7 +96,8 @@ def restore(
             new_low > max(low, least) + slack or new_high < min(high, greatest) - slack
         ):
             continue
-        below, above = _beyond(low - new_low, slack), _beyond(new_high - high, slack)
+        below = _beyond(low - max(new_low, reach[0]), slack)
+        above = _beyond(min(new_high, reach[1]) - high, slack)
         known = bool(below and _is_bound(low / gain, source)) or bool(
             above and _is_bound(high / gain, source)
         )

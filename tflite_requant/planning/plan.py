@@ -17,6 +17,7 @@ from tflite_requant.planning.context import Context, Port
 from tflite_requant.planning.domains import Domain, assign
 from tflite_requant.planning.grids import Grids
 from tflite_requant.planning.nodes import Nodes
+from tflite_requant.planning.reach import Reach
 from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.schemes import Scheme
 
@@ -102,8 +103,9 @@ def plan(
     made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
     made.equivalent = equivalent
     _place(made, context, nodes, grids)
+    reach = Reach()
     for op, spec, ports in nodes.ported:
-        _restore_clamps(made, op, spec, ports)
+        _restore_clamps(made, op, spec, ports, reach)
     return made
 
 
@@ -166,24 +168,29 @@ def _place(plan: Plan, context: Context, nodes: Nodes, grids: Grids) -> None:
                 plan.outputs[index] = want
 
 
-def _restore_clamps(plan: Plan, op: Operator, spec: OpSpec | None, ports: list) -> None:
+def _restore_clamps(
+    plan: Plan, op: Operator, spec: OpSpec | None, ports: list, reach: Reach
+) -> None:
     """Fuse the clamp that the source's saturation made, where the new grid ends elsewhere."""
     if spec is None or spec.movement or plan.domains[op.index].kind == "pinned":
         return
+    within = reach.within(op, spec, [tensor for side, _, tensor, _ in ports if side == "in"])
     for side, position, tensor, operand in ports:
         if side == "in" or operand.fixed:
             continue
-        if operand.tie and tensor.index not in plan.offsets:
-            continue
-        new = plan.at(op.index, side, position, tensor.index)
         fused = op.option("fused_activation_function", "NONE")
+        reach.note(tensor, within, fused)
         if tensor.index in plan.offsets:
             # The saturation is the clamp; a fused one would cut at the shifted zero.
             if fused != "NONE":
                 plan.activation[op.index] = "NONE"
             continue
+        if operand.tie:
+            continue
+        new = plan.at(op.index, side, position, tensor.index)
         gain = plan.gains.get(tensor.index, 1.0)
-        restored = clamps.restore(tensor.type, fused, new, spec.activations, gain)
+        limits = (within[0] * gain, within[1] * gain)
+        restored = clamps.restore(tensor.type, fused, new, spec.activations, gain, limits)
         if restored.activation != fused and spec.activations:
             plan.activation[op.index] = restored.activation
         if not restored.kept:
