@@ -87,8 +87,9 @@ def test_interrupt(demo_model, folder):
         [*PROGRAM, "model.tflite"], stderr=subprocess.PIPE, text=True, env=environment()
     )
     writer = wait_for_reader("model.tflite")
+    time.sleep(0.5)  # a signal between opening and reading is seen when the read ends: never
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     os.close(writer)
     assert process.returncode == 130
     assert err == "tflite-requant: interrupted\n"
@@ -123,7 +124,7 @@ class TestInterruptsAtAnyMoment:
             )  # fmt: skip
             time.sleep(moment)
             process.send_signal(number)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=60)
             codes.add(process.returncode)
             assert Path("x.tflite").read_bytes() in (self.OLD, new), moment
             if number != signal.SIGKILL:

@@ -58,7 +58,7 @@ def test_inspect_text(folder, capsys):
     assert ["1", "MyOperator", "1", "i8", "0.5", "0", "i8", "0.5", "0"] in lines
     assert "[dead-channels] 1 place" in out
     assert "[bias-scale] 1 place" in out
-    assert "off input x weights scale by 1\n" in out
+    assert "differ from input x weights scale by up to 100 %\n" in out
     assert "MyOperator is not in the operator catalog" in out
     assert "4, 2 of them quantized per axis" not in out
     assert "5, 2 of them quantized per axis" in out

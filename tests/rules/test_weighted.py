@@ -161,6 +161,13 @@ class TestW2BiasScale:
         assert new.bias_law_broken == pytest.approx(3.0, rel=1e-6)
         assert new.bias.integers.tolist() == [4000]
 
+    def test_the_scale_of_a_bias_of_0_does_not_matter(self):
+        scales = [0.02 / 128 * 4, 0.02 / 128]
+        source = operands([[10, 20], [5, 6]], 0.02, 0, bias=[0, 70], bias_scale=scales)
+        new = rewrite(source)
+        assert new.bias_law_broken == 0
+        assert new.bias.integers.tolist() == [0, 70]
+
     def test_float_noise_is_no_broken_law(self):
         source = operands([[10, 20]], 0.02, 0, bias=[1000], bias_scale=[0.02 / 128 * (1 + 5e-6)])
         new = rewrite(source)

@@ -9,7 +9,8 @@ LAWS = (
     Law(
         "bias-scale",
         "A bias has, for each output channel, the scale s_in * s_w; kernels add its integers to "
-        "the accumulator and never read its own scale.",
+        "the accumulator and never read its own scale. Where a source's differ, requantizing takes "
+        "its integers for what their own scale says, and warns.",
         "TFLite 8-bit quantization specification",
     ),
     Law(

@@ -108,7 +108,7 @@ class Weighted:
         if off > BIAS_SCALE_TOLERANCE:
             steps = float(np.max(np.abs(own - expected))) / self.y.qparams.scale
             checked = self.x.dtype == "uint8" and steps > CHECKED_BIAS_SCALE
-            found = f"bias scales are off input x weights scale by {off:.2g}"
+            found = f"bias scales differ from input x weights scale by up to {100 * off:.3g} %"
             severity = "error" if checked else "warning"
             yield Finding(severity, self.where, "bias-scale", found, "equal scales")
         if any(self.bias.qparams.zero_points):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,14 +55,18 @@ def size_error(constant: Tensor) -> str:
 
 
 def bias_scale_error(x: Tensor, weights: Tensor, bias: Tensor) -> float:
-    """Greatest relative distance of the bias scales from input scale times weights scale."""
+    """Greatest relative distance of the bias scales from input scale times weights scale, where the
+    bias is not 0: that is 0 on every scale."""
     if x.qparams is None or weights.qparams is None or bias.qparams is None:
         return 0.0
     law = np.atleast_1d(x.qparams.scale) * np.atleast_1d(weights.qparams.scale)
     scales = np.atleast_1d(bias.qparams.scale)
     if law.size != scales.size and 1 not in (law.size, scales.size) or not np.all(law > 0):
         return float("inf")
-    return float(np.max(np.abs(scales - law) / law))
+    off = np.abs(scales - law) / law
+    if bias.is_constant and math.prod(bias.shape) in (1, off.size) and not size_error(bias):
+        off = np.where(bias.array().reshape(-1) != 0, off, 0.0)
+    return float(np.max(off))
 
 
 def unaligned_buffers(model: Model) -> int:
@@ -99,7 +104,7 @@ def _operator(subgraph: Subgraph, op: Operator) -> Iterator[Finding]:
     if error > BIAS_SCALE_TOLERANCE:
         yield Finding(
             "warning", where, "bias-scale",
-            f"bias scales are off input x weights scale by {error:.2g}",
+            f"bias scales differ from input x weights scale by up to {100 * error:.3g} %",
         )  # fmt: skip
 
 

@@ -136,8 +136,9 @@ class Weights:
         if new.bias_law_broken:
             self.done.findings.append(
                 Finding("warning", where, "bias-scale",
-                        f"bias scales are off input x weights scale by {new.bias_law_broken:.2g}",
-                        "equal scales", "the bias was read by its own scales and put right")
+                        "bias scales differ from input x weights scale by up to "
+                        f"{100 * new.bias_law_broken:.3g} %", "equal scales",
+                        "the bias was taken for what its own scales say; kernels do not read them")
             )  # fmt: skip
         if new.bias_axis_wrong:
             self.done.findings.append(

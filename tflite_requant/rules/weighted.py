@@ -138,7 +138,9 @@ def real_bias(operands: WeightedOperands, source: weights.Weights) -> tuple[np.n
         return integers * law, 0.0
     # Some files put a wrong axis on the bias; it has only one.
     own = np.array(operands.bias.qparams.scales, np.float64)
-    distance = float(np.max(np.abs(own - law) / law, initial=0.0))
+    # A bias of 0 is 0 on every scale.
+    off = np.where(integers != 0, np.abs(own - law) / law, 0.0)
+    distance = float(np.max(off, initial=0.0))
     if distance <= BIAS_LAW_TOLERANCE:
         return integers * law, 0.0
     return integers * own, distance
