@@ -41,7 +41,7 @@ class LostSide(NamedTuple):
 class OperatorOutcome:
     """One operator: what its constants became, and how close it stays to the source.
 
-    exactness: "bit-identical" (its integers are the source's, shifted, for every input),
+    exactness: "bit-identical" (given the source's integers, it gives the source's, shifted),
     "grid-exact" (same real grids and weights; the new type's kernel may round differently), or
     "approximated". channels, weights: how many there are; exact_*: how many stayed exactly as real
     numbers. folded: greatest mean that a bias absorbed, in output steps. multiplier_shift: least
