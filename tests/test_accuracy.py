@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 from search_models import residual
 
-from tflite_requant.accuracy import log_softmax, measure, paired_interval
+from tflite_requant.accuracy import (
+    Accuracy,
+    AccuracyTable,
+    log_softmax,
+    measure,
+    paired_interval,
+)
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
 from tflite_requant.model import Edit, QParams, TensorType
+from tflite_requant.report import accuracy
 from tflite_requant.requantize import requantize
 from tflite_requant.runtime import litert_available
 from tflite_requant.samples import array_samples, load_arrays
@@ -193,6 +200,22 @@ def test_the_tool_takes_options_seeds_and_tensors(demo_model):
     plain, other = first["results"]
     assert plain["sqnr_db"] != other["sqnr_db"]
     assert len(first["tensors_sqnr_db"]["symmetric+strict-meaning"]) > 15
+
+
+def test_several_seeds_are_summed_up():
+    def table(*rows):
+        found = [Accuracy(name, sqnr=sqnr, kl=kl, same_top1=1.0) for name, sqnr, kl in rows]
+        return AccuracyTable(9, "LiteRT", True, None, None, tuple(found))
+
+    first = table(("int8", 20.0, 0.01), ("symmetric", math.inf, 0.0))
+    tables = [first, table(("int8", 21.0, 0.02))]
+    assert [line.split() for line in accuracy.over_seeds(tables)] == [
+        "2 seeds SQNR least most KL least most".split(),
+        "int8 20.50 20.00 21.00 0.0150 0.0100 0.0200".split(),
+        "symmetric exact exact exact 0.0000 0.0000 0.0000".split(),
+    ]
+    assert all(len(line) <= 80 for line in accuracy.over_seeds(tables))
+    assert accuracy.over_seeds([AccuracyTable(9, "LiteRT", False, None, None, ())]) == []
 
 
 def test_the_tool_without_litert(demo_model, tmp_path):

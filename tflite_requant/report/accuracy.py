@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from tflite_requant.accuracy.outcome import Accuracy, AccuracyTable, OutputAccuracy
@@ -14,6 +15,26 @@ from tflite_requant.report.as_json import plain
 def lines(table: AccuracyTable) -> list[str]:
     """The table under its column heads."""
     return list(_classifier(table) if table.classifier else _outputs(table))
+
+
+def over_seeds(tables: Sequence[AccuracyTable]) -> list[str]:
+    """What a classifier's results come to with several seeds: mean, least and greatest."""
+    form = "{:<31.31} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8}"
+    rows: dict[str, list[Accuracy]] = {}
+    for row in (r for table in tables if table.classifier for r in table.rows):
+        rows.setdefault(row.name, []).append(row)
+    found = []
+    for name, each in rows.items():
+        ratios, divergences = ([r.sqnr for r in each], [r.kl for r in each])
+        found.append(form.format(
+            name,
+            *(decibel(f(ratios)) for f in (fmean, min, max)),
+            *(f"{f(divergences):.4f}" for f in (fmean, min, max)),
+        ))  # fmt: skip
+    heads = form.format(
+        f"{len(tables)} seeds", "SQNR", "least", "most", "KL", "least", "most"
+    )  # fmt: skip
+    return [heads, *found] if found else []
 
 
 def value(table: AccuracyTable) -> dict[str, Any]:
