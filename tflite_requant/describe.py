@@ -11,6 +11,7 @@ import numpy as np
 from tflite_requant.catalog import spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
+from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, TensorType
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
@@ -113,7 +114,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
         x = op.input(next(i for i, o in enumerate(spec.inputs) if o.role == "activation"))
         x_scale = plan.at(op.index, "in", op.inputs.index(x), x).qparams.scale
         y_scale = plan.at(op.index, "out", 0, output).qparams.scale
-        _, exponents = np.frexp(x_scale * scales / y_scale)
+        shifts, only = told_shifts(x_scale * scales / y_scale)
         facts = {
             "channels": len(rewritten.exact),
             "exact_channels": int(rewritten.exact.sum()),
@@ -121,7 +122,8 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             "exact_weights": int(rewritten.exact.sum()) * per_channel,
             "folded": float(np.max(np.abs(rewritten.moved), initial=0.0)) / step,
             "dead_channels": rewritten.dead,
-            "shifts": (int(exponents.min()), int(exponents.max())),
+            "shifts": (int(shifts.min()), int(shifts.max())),
+            "only_shifts": only,
             **_widths(rewritten, plan.at(op.index, "in", op.inputs.index(x), x)),
         }
     lost = plan.lost_clamps.get(op.index)

@@ -44,9 +44,10 @@ class OperatorOutcome:
     exactness: "bit-identical" (given the source's integers, it gives the source's, shifted),
     "grid-exact" (same real grids and weights; the new type's kernel may round differently), or
     "approximated". channels, weights: how many there are; exact_*: how many stayed exactly as real
-    numbers. folded: greatest mean that a bias absorbed, in output steps. multiplier_shift: least
-    and greatest shift of its rescale, None without one. clamp_lost: (below, above) in output steps.
-    dead_channels: how many were proven constant and gave up their weights.
+    numbers. folded: greatest mean that a bias absorbed, in output steps. shifts: least and
+    greatest shift of its rescale, positive to the left, None without one; only_shifts: whether they
+    are the k of multipliers 2**k, and not of M * 2**k with M in [0.5, 1). clamp_lost: (below,
+    above) in output steps. dead_channels: how many were proven constant and gave up their weights.
     sum_bits, bias_bits: widths that hold every sum for any input, and the bias; bias_rounded: the
     largest rounding of a bias that has a position of its own, in output steps.
     """
@@ -62,6 +63,7 @@ class OperatorOutcome:
     exact_weights: int = 0
     folded: float = 0.0
     shifts: tuple[int, int] | None = None
+    only_shifts: bool | None = None
     clamp_lost: tuple[float, float] | None = None
     clamp_hits: tuple[float, float] | None = None
     dead_channels: int = 0

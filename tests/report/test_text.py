@@ -29,10 +29,10 @@ def note(index: int) -> Finding:
 
 CONV = OperatorOutcome(
     0, 0, "CONV_2D", "op 0 CONV_2D conv", "bit-identical", 8, 7, 80, 70, 0.25, (-9, -6),
-    sum_bits=18, bias_bits=16,
+    only_shifts=False, sum_bits=18, bias_bits=16,
 )  # fmt: skip
 FC = OperatorOutcome(
-    0, 1, "FULLY_CONNECTED", "op 1 FC", "grid-exact", 2, 2, 20, 20, math.inf, (-7, -7)
+    0, 1, "FULLY_CONNECTED", "op 1 FC", "grid-exact", 2, 2, 20, 20, math.inf, (-7, -7), True
 )
 TENSORS = (
     TensorOutcome(0, 1, "a", "uint8", 0.5, 128, "int8", 0.5, 0, "shifted"),
@@ -118,7 +118,7 @@ def test_measured_hits_weigh_more_than_steps():
 def test_verbose_shows_each_operator_and_insertion():
     rows = [line.split() for line in lines_of(REPORT, verbose=True)]
     assert ["0", "CONV_2D", "bit-identical", "7/8", "-9..-6", "18b", "16b", "0.25"] in rows
-    assert ["1", "FULLY_CONNECTED", "grid-exact", "2/2", "-7", "-"] in rows
+    assert ["1", "FULLY_CONNECTED", "grid-exact", "2/2", "2^-7", "-"] in rows
     assert ["6", "ADD", "approximated", "-6"] in rows
     assert ["MAXIMUM", "0", "z"] in rows
 

@@ -60,7 +60,8 @@ def test_the_demo(demo_model):
     weighted = [op.index for op in source.main.operators if op.opcode.endswith("CONV_2D")]
     assert [w.operator for w in found.weights if "CONV" in w.name] == weighted
     for w in found.weights:
-        assert all(math.log2(m) == s - 1 for m, s in zip(w.multipliers, w.shifts, strict=True))
+        assert w.only_shifts
+        assert all(math.log2(m) == s for m, s in zip(w.multipliers, w.shifts, strict=True))
     assert any(t.gain != 1 for t in found.tensors) and any(t.offset for t in found.tensors)
 
 

@@ -19,6 +19,7 @@ from tflite_requant.fixedpoint.rounding import (
 )
 
 POWER_OF_TWO = 1 << 30  # the multiplier of every power of two
+FLOAT32_NOISE = 2.0**-22  # of a ratio of float32 scales, as far as these can hold it
 DEEPEST = 61  # bits; a shift this deep leaves nothing but the sign of a 48-bit accumulator
 
 SHIFTS: dict[str, Callable[..., np.ndarray]] = {
@@ -32,6 +33,20 @@ SHIFTS: dict[str, Callable[..., np.ndarray]] = {
 def is_power_of_two(real: np.ndarray | float) -> np.ndarray:
     """Which positive float64 numbers are exactly 2**k for a whole k; bool array of real's shape."""
     return np.frexp(np.asarray(real, np.float64))[0] == 0.5
+
+
+def told_shifts(real: np.ndarray | float) -> tuple[np.ndarray, bool]:
+    """The shifts of multipliers as people read them, positive to the left; and what they say.
+
+    real: positive float64 (n,). True with k where each is 2**k, as closely as ratios of float32
+    scales can say; else False with the k of M * 2**k, M in [0.5, 1). Shifts: int64 (n,).
+    """
+    fraction, exponent = np.frexp(np.asarray(real, np.float64))
+    exponent = exponent.astype(np.int64)
+    above = np.abs(2 * fraction - 1) <= FLOAT32_NOISE
+    if (above | (np.abs(fraction - 1) <= FLOAT32_NOISE)).all():
+        return exponent - above, True
+    return exponent, False
 
 
 def rescale_shift(

@@ -15,6 +15,7 @@ KEPT = ("identical", "shifted", "relabelled", "regridded")
 SHOWN_NOTES = 3
 SHOWN_EXCEPTIONS = 8
 NAME_WIDTH = 26
+SHIFTS = "shifts: 2^k is the whole multiplier; k alone stands for M x 2^k, 0.5 <= M < 1"
 
 
 def summary_text(report: Report, written: str, verbose: bool = False) -> str:
@@ -32,6 +33,7 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     if verbose and report.operators:
         head = "  operators; widths of sums and biases, output steps folded and lost"
         lines += ["", head, *operator_table(report)]
+        lines += wrap(SHIFTS, "  ")
     return "\n".join(lines)
 
 
@@ -141,7 +143,7 @@ def operator_table(report: Report) -> list[str]:
             shorten(op.name, NAME_WIDTH),
             op.exactness,
             f"{op.exact_channels}/{op.channels}" if op.channels else "",
-            shifts(op.shifts),
+            shifts(op.shifts, op.only_shifts),
             _bits(op.sum_bits),
             _bits(op.bias_bits),
             _steps(op.folded) if op.channels else "",
@@ -156,12 +158,13 @@ def _bits(width: int | None) -> str:
     return "" if width is None else f"{width}b"
 
 
-def shifts(pair: tuple[int, int] | None) -> str:
-    """The range of a rescale's shifts, positive to the left: "-7", "-9..-6"."""
+def shifts(pair: tuple[int, int] | None, only: bool | None) -> str:
+    """The range of a rescale's shifts, positive to the left: "2^-7", "2^-9..-6" where they are the
+    whole multiplier, else "-7", "-9..-6"; `SHIFTS` is the legend."""
     if pair is None:
         return ""
     low, high = pair
-    return str(low) if low == high else f"{low}..{high}"
+    return ("2^" if only else "") + (str(low) if low == high else f"{low}..{high}")
 
 
 def _steps(value: float) -> str:

@@ -50,8 +50,8 @@ class WeightsStudy:
 
     operator: index in the source; label: how findings name it. bias_change: per output channel,
     real bias of the result less that of the source, in steps of the result's output. multipliers:
-    s_in * s_w / s_out per channel (one where all are the same); shifts: their exponents, positive
-    to the left.
+    s_in * s_w / s_out per channel (one where all are the same); shifts, only_shifts: as those of
+    `OperatorOutcome`, one a multiplier.
     """
 
     operator: int
@@ -62,6 +62,7 @@ class WeightsStudy:
     bias_change: tuple[float, ...]
     multipliers: tuple[float, ...]
     shifts: tuple[int, ...]
+    only_shifts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,5 @@ class SingleWeights:
     weights: Histogram
     multipliers: tuple[float, ...]
     shifts: tuple[int, ...]
+    only_shifts: bool
     dead: int

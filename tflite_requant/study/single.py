@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, QArray
 from tflite_requant.study.outcome import SingleWeights
 from tflite_requant.study.values import weight_histogram
@@ -19,6 +20,7 @@ def single_weights(model: Model) -> list[SingleWeights]:
         if parts is None or not parts["weights"].integers.size:
             continue
         ratios = multipliers(subgraph, op, parts["weights"])
+        shifts, only = told_shifts(ratios)
         found.append(
             SingleWeights(
                 subgraph.index,
@@ -27,7 +29,8 @@ def single_weights(model: Model) -> list[SingleWeights]:
                 subgraph.label(op),
                 weight_histogram(parts["weights"]),
                 tuple(ratios.tolist()),
-                tuple(int(e) for e in np.frexp(ratios)[1]),
+                tuple(shifts.tolist()),
+                only,
                 _dead(op, parts["weights"]),
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, QArray, Subgraph
 from tflite_requant.study.outcome import WeightsStudy
 from tflite_requant.study.values import weight_histogram
@@ -63,7 +64,7 @@ def _study(
     others: dict[str, QArray],
 ) -> WeightsStudy:
     ratios = multipliers(result, twin, others["weights"])
-    exponents = np.frexp(ratios)[1]
+    shifts, only = told_shifts(ratios)
     step = result.tensors[twin.outputs[0]].qparams
     change = np.zeros(0)
     if "bias" in parts and "bias" in others and step is not None:
@@ -76,5 +77,6 @@ def _study(
         weight_histogram(others["weights"]),
         tuple(change.reshape(-1).tolist()),
         tuple(ratios.tolist()),
-        tuple(int(e) for e in exponents),
+        tuple(shifts.tolist()),
+        only,
     )

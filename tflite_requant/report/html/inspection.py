@@ -48,6 +48,8 @@ def _row(one: SingleWeights) -> dict[str, Any]:
         "op": one,
         "tensor": tensor_name(one.label, one.name),
         "multiplier": multiplier_range(one.multipliers),
-        "shifts": shifts((min(one.shifts), max(one.shifts)) if one.shifts else None),
+        "shifts": shifts(
+            (min(one.shifts), max(one.shifts)) if one.shifts else None, one.only_shifts
+        ),
         "figure": plots.single_figure("weights, share of each step (log)", one.weights),
     }
