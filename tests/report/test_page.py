@@ -13,7 +13,7 @@ from tflite_requant.cli import main  # noqa: E402
 from tflite_requant.errors import Finding  # noqa: E402
 from tflite_requant.outcome import OperatorOutcome, Report  # noqa: E402
 from tflite_requant.report.html.page import cards, tensor_name  # noqa: E402
-from tflite_requant.study.outcome import Study  # noqa: E402
+from tflite_requant.study.outcome import Study, TensorStudy  # noqa: E402
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -126,6 +126,38 @@ def test_cards_count(count, what):
     assert f"{what} exact same real grids and weights" in found
     assert f"{count} exception{s} to the scheme" in found
     assert f"{count} inserted operator{s}" in found
+
+
+def tensor(index: int, sqnr: float | None) -> TensorStudy:
+    return TensorStudy(f"t{index}", index, f"op {index} ADD t{index}", sqnr, 4, 1, {})
+
+
+@pytest.mark.parametrize(
+    "judged, logits, metrics, said",
+    [
+        pytest.param(
+            (1,), True, {},
+            "20.68 dB SQNR of the logits, synthetic images on 4 samples, against the source",
+            id="logits-made-up",
+        ),
+        pytest.param(
+            (2, 0), False, {},
+            "9.00 dB SQNR of the worst output, synthetic images on 4 samples, against the source",
+            id="outputs-made-up",
+        ),
+        pytest.param(
+            (1,), True, {"sqnr": 21.5, "logits_sqnr": 21.5, "samples": 16.0},
+            "21.50 dB SQNR of the logits on 16 samples, against the source",
+            id="measured",
+        ),
+    ],
+)  # fmt: skip
+def test_the_headline_is_of_what_the_result_is_judged_by(judged, logits, metrics, said):
+    tensors = (tensor(0, 9.0), tensor(1, 20.68), tensor(2, 25.98))
+    study = Study(4, "synthetic images", "y", tensors, (), judged, logits)
+    report = Report("s", "", "", "", True, metrics=metrics)
+    found = [" ".join(card) for card in cards(report, study)]
+    assert said in found and sum("SQNR" in card for card in found) == 1
 
 
 def test_a_model_alone(demo_model, folder, capsys):

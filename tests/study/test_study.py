@@ -62,6 +62,8 @@ def test_the_demo(demo_model):
     for w in found.weights:
         assert w.only_shifts
         assert all(math.log2(m) == s for m, s in zip(w.multipliers, w.shifts, strict=True))
+    (softmax,) = (op for op in source.main.operators if op.opcode == "SOFTMAX")
+    assert (found.judged, found.logits) == ((softmax.inputs[0],), True)
     assert any(t.gain != 1 for t in found.tensors) and any(t.offset for t in found.tensors)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tflite_requant.compare.matching import PLAIN, origin_of
 from tflite_requant.compare.models import compare_models
+from tflite_requant.extract import last_softmax_input
 from tflite_requant.model import Model
 from tflite_requant.study.outcome import Study, TensorStudy
 from tflite_requant.study.values import histograms
@@ -56,4 +57,13 @@ def study(
     )
     partners = {t.index: t.index_b for t in comparison.tensors}
     weighted = tuple(weights_studies(source, result, partners))
-    return Study(comparison.samples, data, comparison.arithmetic_b, tensors, weighted)
+    logits = last_softmax_input(source)
+    return Study(
+        comparison.samples,
+        data,
+        comparison.arithmetic_b,
+        tensors,
+        weighted,
+        (logits.tensor,) if logits else tuple(source.main.outputs),
+        logits is not None,
+    )

@@ -67,13 +67,19 @@ class WeightsStudy:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """samples: how many were run; data: what they were; arithmetic: profile of the result's run."""
+    """samples: how many were run; data: what they were; arithmetic: profile of the result's run.
+
+    judged: tensors of the source by which the result is judged: its logits, else its outputs.
+    logits: which of both.
+    """
 
     samples: int
     data: str
     arithmetic: str
     tensors: tuple[TensorStudy, ...]
     weights: tuple[WeightsStudy, ...]
+    judged: tuple[int, ...] = ()
+    logits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

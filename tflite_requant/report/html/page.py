@@ -77,17 +77,13 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
     found = numbers(report)
     shown = []
     if "sqnr" in found:
-        text = decibel(found["sqnr"])
-        unit = text if text == "exact" else f"{text} dB"
-        samples = plural(int(found["samples"]), "sample")
         of = "logits" if "logits_sqnr" in found else "worst output"
-        shown.append((unit, f"SQNR of the {of}", f"on {samples}, against the source"))
-    elif study.tensors:
-        outputs = [t.sqnr for t in study.tensors[-1:] if t.sqnr is not None]
-        if outputs:
-            text = decibel(min(outputs))
-            unit = text if text == "exact" else f"{text} dB"
-            shown.append((unit, "last SQNR", f"on {plural(study.samples, 'sample')}: {study.data}"))
+        shown.append(_noise(found["sqnr"], of, int(found["samples"])))
+    else:
+        judged = [t.sqnr for t in study.tensors if t.index in study.judged and t.sqnr is not None]
+        if judged:
+            of = "logits" if study.logits else "worst output"
+            shown.append(_noise(min(judged), f"{of}, {study.data}", study.samples))
     if "same_top1" in found:
         shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
     exact = report.count("bit-identical") + report.count("grid-exact")
@@ -103,6 +99,12 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
     shown.append((str(inserted), "inserted", noun(inserted, "operator")))
     shown.append((f"{report.result_bytes:,}", "bytes", f"the source has {report.source_bytes:,}"))
     return shown
+
+
+def _noise(sqnr: float, of: str, samples: int) -> tuple[str, str, str]:
+    text = decibel(sqnr)
+    unit = text if text == "exact" else f"{text} dB"
+    return unit, f"SQNR of the {of}", f"on {plural(samples, 'sample')}, against the source"
 
 
 def _counts(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
