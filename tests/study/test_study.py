@@ -1,13 +1,14 @@
 """A study tells of a result what can be counted by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tflite_requant.files import load
 from tflite_requant.model import QArray, QParams
-from tflite_requant.requantize import requantize
+from tflite_requant.requantize import Options, requantize
 from tflite_requant.samples import load_samples
 from tflite_requant.study import study
 from tflite_requant.study.values import Counter, weight_histogram
@@ -65,6 +66,41 @@ def test_the_demo(demo_model):
     (softmax,) = (op for op in source.main.operators if op.opcode == "SOFTMAX")
     assert (found.judged, found.logits) == ((softmax.inputs[0],), True)
     assert any(t.gain != 1 for t in found.tensors) and any(t.offset for t in found.tensors)
+
+
+ROUNDING = Options(correction=("exact-grid", "scale-search", "bias-folding"))
+
+
+@pytest.mark.parametrize(
+    "scheme, options",
+    [
+        pytest.param("symmetric", ROUNDING, id="folded"),
+        pytest.param("symmetric", replace(ROUNDING, allow_padv2="any"), id="framed"),
+        pytest.param("symmetric", replace(ROUNDING, clamps="exact"), id="clamped"),
+        pytest.param("symmetric", replace(ROUNDING, keep_io=True), id="kept-borders"),
+        pytest.param("symmetric-po2", ROUNDING, id="folded-and-relabelled"),
+    ],
+)
+def test_the_change_of_biases_is_what_rounding_added(demo_model, scheme, options):
+    """Folded zero points, up to 128 steps of a bias, have no share in it."""
+    source = load(demo_model)
+    result = requantize(source, scheme, options=options)
+    found = study(source, result.model, load_samples("random:1", source), "random")
+    folded = {op.label: op.folded for op in result.report.operators}
+    assert len(found.weights) == 14 and any(t.offset for t in found.tensors)
+    for w in found.weights:
+        half_a_bias_step = max(w.multipliers) / 2
+        assert abs(max(map(abs, w.bias_change)) - folded[w.label]) <= half_a_bias_step * 1.0001
+
+
+def test_a_channel_without_weights_has_no_change(demo_model):
+    """Its bias stands for its constant."""
+    source = load(demo_model)
+    result = requantize(source, "symmetric")
+    found = study(source, result.model, load_samples("random:1", source), "random")
+    dead = {op.label: op.dead_channels for op in result.report.operators}
+    some = [w for w in found.weights if dead[w.label]]
+    assert some and all(w.bias_change.count(0.0) >= dead[w.label] for w in some)
 
 
 def test_a_relabelled_tensor_is_drawn_where_its_real_values_are(demo_model):

@@ -49,7 +49,8 @@ class WeightsStudy:
     """One operator with weights.
 
     operator: index in the source; label: how findings name it. bias_change: per output channel,
-    real bias of the result less that of the source, in steps of the result's output. multipliers:
+    real bias of the result less that of the source, in steps of the result's output, without what
+    folded zero points ask for; 0 for channels that gave up their weights. multipliers:
     s_in * s_w / s_out per channel (one where all are the same); shifts, only_shifts: as those of
     `OperatorOutcome`, one a multiplier.
     """

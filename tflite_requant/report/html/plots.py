@@ -135,7 +135,7 @@ def _weights(axes, weights: WeightsStudy) -> None:
 def _biases(axes, change: Sequence[float]) -> None:
     edges = [i - 0.5 for i in range(len(change) + 1)]
     axes.stairs(change, edges, baseline=0, fill=True, color=RESULT)
-    _named(axes, "bias change by channel, output steps")
+    _named(axes, "bias change in output steps, zero points aside")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(x=0.01)
 
