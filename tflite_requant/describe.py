@@ -136,6 +136,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
         name=op.name,
         label=plan.subgraph.label(op),
         exactness=_exactness(plan, op, spec, rewritten),
+        result_index=done.numbers[op.index],
         **facts,
     )
 

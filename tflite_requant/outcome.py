@@ -12,8 +12,7 @@ from tflite_requant.errors import Finding
 class TensorOutcome:
     """One activation: its type, scale and zero point before and after.
 
-    kept: "identical", "shifted" (the same grid in the other 8-bit type: exact), "relabelled" (the
-    same integers, shifted; the zero point was folded into biases), or "regridded".
+    kept: "identical", "shifted", "relabelled" or "regridded", which `report.words` defines.
     """
 
     subgraph: int
@@ -41,6 +40,7 @@ class LostSide(NamedTuple):
 class OperatorOutcome:
     """One operator: what its constants became, and how close it stays to the source.
 
+    index, result_index: its number in the source and in the result, whose inserted operators count.
     exactness: "bit-identical" (given the source's integers, it gives the source's, shifted),
     "grid-exact" (same real grids and weights; the new type's kernel may round differently), or
     "approximated". channels, weights: how many there are; exact_*: how many stayed exactly as real
@@ -70,6 +70,7 @@ class OperatorOutcome:
     sum_bits: int | None = None
     bias_bits: int | None = None
     bias_rounded: float | None = None
+    result_index: int | None = None
 
     @property
     def lost_sides(self) -> tuple[LostSide, ...]:
@@ -102,6 +103,11 @@ class Report:
     def count(self, exactness: str) -> int:
         """How many operators stayed that close to the source."""
         return sum(op.exactness == exactness for op in self.operators)
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether some operator has another number in the result than in the source."""
+        return any(op.result_index not in (None, op.index) for op in self.operators)
 
     @property
     def exceptions(self) -> tuple[Finding, ...]:

@@ -1,7 +1,9 @@
 """A report as text: what is told, what is folded, what is worst."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,9 @@ from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
+from tflite_requant.report.words import COLUMNS, KEPT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def clamped(index: int, lost: tuple[float, float], hits=None) -> OperatorOutcome:
@@ -163,6 +168,70 @@ def test_many_exceptions_are_cut():
     assert "exceptions, 8 of 9; -v shows all" in short
     assert not any("tensor 8 t" in line for line in short)
     assert any("tensor 8 t" in line for line in whole)
+
+
+def test_many_warnings_are_cut_to_some_of_every_law():
+    laws = ["bias-width"] * 4 + ["operator-version"]
+    many = tuple(Finding("warning", f"op {i} ADD t", law, "x") for i, law in enumerate(laws))
+    report = replace(REPORT, findings=many)
+    short, whole = (lines_of(report, verbose=verbose) for verbose in (False, True))
+    assert "warnings, 3 of 5; -v shows all" in short and "warnings" in whole
+    assert [i for i in range(5) if f"op {i} ADD t" in short] == [0, 1, 4]
+    assert [i for i in range(5) if f"op {i} ADD t" in whole] == [0, 1, 2, 3, 4]
+
+
+RENUMBERED = replace(
+    REPORT,
+    operators=tuple(
+        replace(op, result_index=op.index + (op.index > 0)) for op in REPORT.operators
+    ),
+)
+
+
+def test_both_numbers_of_an_operator_are_told_where_they_differ():
+    rows = [line.split() for line in lines_of(RENUMBERED, verbose=True)]
+    assert ["op", "new", "name"] in [row[:3] for row in rows]
+    assert any(row[:2] == ["1", "2"] and row[2].startswith("FULLY") for row in rows if row[2:])
+    assert ["op,", "new:"] in [row[:2] for row in rows]
+    plain = [line.split() for line in lines_of(REPORT, verbose=True)]
+    assert ["op", "name"] in [row[:2] for row in plain]
+    assert ["op,", "new:"] not in [row[:2] for row in plain]
+
+
+@pytest.mark.parametrize(
+    "report, where, title",
+    [
+        (RENUMBERED, "op 2 LSTM", "exceptions; ops by the result's numbers"),
+        (RENUMBERED, "tensor 2 x", "exceptions"),
+        (REPORT, "op 2 LSTM", "exceptions"),
+    ],
+    ids=["renumbered", "of-a-tensor", "same-numbers"],
+)
+def test_exceptions_say_whose_numbers_they_tell(report, where, title):
+    finding = Finding("exception", where, "operator-unknown", "kept")
+    assert title in lines_of(replace(report, findings=(finding,)))
+
+
+def test_verbose_says_what_its_words_mean():
+    found = " ".join(lines_of(REPORT, verbose=True))
+    for name in ("shifts", "sum, bias", "folded", "lost"):
+        assert f"{name}: {COLUMNS[name]}" in found
+    assert [name for name in KEPT if f"{name}: {KEPT[name]}" in found] == ["shifted", "regridded"]
+    bare = replace(REPORT, operators=(clamped(0, (0.0, 0.0)),), tensors=())
+    assert not [line for line in lines_of(bare, verbose=True) if line.startswith("shifts")]
+
+
+def test_words_mean_the_same_in_schema_and_docs():
+    schema = json.loads((ROOT / "schema" / "report.schema.json").read_text("utf-8"))["$defs"]
+    kept = schema["tensor"]["properties"]["kept"]
+    assert kept["enum"] == list(KEPT)
+    assert kept["description"] == "; ".join(f"{name}: {said}" for name, said in KEPT.items())
+    columns = schema["operator"]["properties"]
+    for column, name in (("folded", "folded"), ("clamp_lost", "lost")):
+        assert columns[column]["description"] == COLUMNS[name]
+    docs = " ".join((ROOT / "docs" / "schemes.md").read_text("utf-8").split())
+    assert [name for name, said in KEPT.items() if f"| {name} | {said}" not in docs] == []
+    assert [name for name, said in COLUMNS.items() if f"| {name} | {said}" not in docs] == []
 
 
 def test_places_of_which_the_same_is_told_share_the_telling():

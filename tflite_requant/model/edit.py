@@ -156,14 +156,23 @@ class SubgraphEdit:
 
     def operators_in_order(self) -> Iterable[Operator]:
         """All operators of the new subgraph, renumbered."""
-        sequence = list(self._before.get(-1, ()))
+        return [replace(op, index=i) for i, (op, _) in enumerate(self._sequence())]
+
+    def new_indices(self) -> dict[int, int]:
+        """Index of every source operator that is kept -> its index in the new subgraph."""
+        numbered = enumerate(self._sequence())
+        return {origin: i for i, (_, origin) in numbered if origin is not None}
+
+    def _sequence(self) -> list[tuple[Operator, int | None]]:
+        """Operators in their new order, each with its index in the source; None: it is new."""
+        sequence = [(op, None) for op in self._before.get(-1, ())]
         for op in self.source.operators:
-            sequence += self._before.get(op.index, ())
+            sequence += ((new, None) for new in self._before.get(op.index, ()))
             kept = self._operators[op.index]
             if kept is not None:
-                sequence.append(kept)
-            sequence += self._after.get(op.index, ())
-        return [replace(op, index=i) for i, op in enumerate(sequence)]
+                sequence.append((kept, op.index))
+            sequence += ((new, None) for new in self._after.get(op.index, ()))
+        return sequence
 
 
 def new_operator(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.findings import finding_lines, severity_counts
 from tflite_requant.report.layout import fields, percent, plural, shorten, table, wrap
+from tflite_requant.report.words import COLUMNS, KEPT
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
-KEPT = ("identical", "shifted", "relabelled", "regridded")
 SHOWN_NOTES = 3
 SHOWN_EXCEPTIONS = 8
+SHOWN_WARNINGS = 3
 NAME_WIDTH = 26
-SHIFTS = "shifts: 2^k is the whole multiplier; k alone stands for M x 2^k, 0.5 <= M < 1"
 
 
 def summary_text(report: Report, written: str, verbose: bool = False) -> str:
@@ -31,9 +32,7 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     if verbose and report.inserted:
         lines += ["", "  inserted", *(f"    {line}" for line in report.inserted)]
     if verbose and report.operators:
-        head = "  operators; widths of sums and biases, output steps folded and lost"
-        lines += ["", head, *operator_table(report)]
-        lines += wrap(SHIFTS, "  ")
+        lines += ["", "  operators", *operator_table(report), *_legend(report)]
     return "\n".join(lines)
 
 
@@ -74,7 +73,7 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _counts(kinds: tuple[str, ...], found: list[str]) -> str:
+def _counts(kinds: Iterable[str], found: list[str]) -> str:
     """ "3: 1 identical, 2 shifted"; kinds that do not occur are left out."""
     told = [f"{found.count(kind)} {kind}" for kind in kinds if kind in found]
     return f"{len(found)}: {', '.join(told)}" if told else "none"
@@ -101,16 +100,20 @@ def _inserted(report: Report) -> str:
 
 
 def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
-    """Title and findings of every severity that has any; notes are cut to the worst."""
+    """Title and findings of every severity that has any; warnings and exceptions
+    are cut to some of every law, notes to the worst."""
     found = []
-    for severity in ("error", "exception", "warning"):
+    limits = {"error": None, "exception": SHOWN_EXCEPTIONS, "warning": SHOWN_WARNINGS}
+    for severity, most in limits.items():
         some = [f for f in report.findings if f.severity == severity]
-        cut = severity == "exception" and not verbose and len(some) > SHOWN_EXCEPTIONS
-        if cut:
-            title = f"exceptions, {SHOWN_EXCEPTIONS} of {len(some)}; -v shows all"
-            found.append((title, some[:SHOWN_EXCEPTIONS]))
-        elif some:
-            found.append((f"{severity}s", some))
+        if not some:
+            continue
+        title, shown = f"{severity}s", some
+        if most and not verbose and len(some) > most:
+            title, shown = f"{title}, {most} of {len(some)}; -v shows all", _varied(some, most)
+        if severity == "exception" and report.renumbered and any(map(_of_operator, shown)):
+            title += "; ops by the result's numbers"
+        found.append((title, shown))
     notes = _worst_first(report)
     if notes and not verbose and len(notes) > SHOWN_NOTES:
         title = f"notes, the {SHOWN_NOTES} worst of {len(notes)}; -v shows all"
@@ -118,6 +121,20 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
     elif notes:
         found.append(("notes", notes))
     return found
+
+
+def _of_operator(finding: Finding) -> bool:
+    return finding.where.startswith(("op ", "subgraph "))
+
+
+def _varied(findings: list[Finding], most: int) -> list[Finding]:
+    """So many of the findings, in their order; of every law the first before any second."""
+    seen: Counter[str] = Counter()
+    rounds = []
+    for i, f in enumerate(findings):
+        rounds.append((seen[f.law], i))
+        seen[f.law] += 1
+    return [findings[i] for i in sorted(i for _, i in sorted(rounds)[:most])]
 
 
 def _worst_first(report: Report) -> list[Finding]:
@@ -136,10 +153,11 @@ def _worst_first(report: Report) -> list[Finding]:
 def operator_table(report: Report) -> list[str]:
     """A line for each operator."""
     several = len({op.subgraph for op in report.operators}) > 1
-    head = ("op", "name", "exactness", "exact", "shifts", "sum", "bias", "folded", "lost")
+    head = ("op", "new", "name", "exactness", "exact", "shifts", "sum", "bias", "folded", "lost")
     rows = [
         (
             f"{op.subgraph}.{op.index}" if several else str(op.index),
+            str(op.result_index) if report.renumbered else "",
             shorten(op.name, NAME_WIDTH),
             op.exactness,
             f"{op.exact_channels}/{op.channels}" if op.channels else "",
@@ -151,7 +169,23 @@ def operator_table(report: Report) -> list[str]:
         )
         for op in report.operators
     ]
-    return table(head, rows, "><<>>>>>>")
+    return table(head, rows, ">><<>>>>>>", cut=2)
+
+
+def _legend(report: Report) -> list[str]:
+    """What the columns of the table say, and the words of the line of tensors."""
+    weighted = any(op.channels for op in report.operators)
+    shown = {
+        "op, new": report.renumbered,
+        "shifts": any(op.shifts for op in report.operators),
+        "sum, bias": weighted,
+        "folded": weighted,
+        "lost": any(op.lost_sides for op in report.operators),
+    }
+    kept = {t.kept for t in report.tensors}
+    said = [f"{name}: {COLUMNS[name]}" for name in COLUMNS if shown[name]]
+    said += [f"{name}: {KEPT[name]}" for name in KEPT if name in kept and report.changed]
+    return ["", *(line for text in said for line in wrap(text, "  ", "    "))] if said else []
 
 
 def _bits(width: int | None) -> str:
@@ -160,7 +194,7 @@ def _bits(width: int | None) -> str:
 
 def shifts(pair: tuple[int, int] | None, only: bool | None) -> str:
     """The range of a rescale's shifts, positive to the left: "2^-7", "2^-9..-6" where they are the
-    whole multiplier, else "-7", "-9..-6"; `SHIFTS` is the legend."""
+    whole multiplier, else "-7", "-9..-6"; `words.COLUMNS` is the legend."""
     if pair is None:
         return ""
     low, high = pair

@@ -13,11 +13,13 @@ from tflite_requant.schemes import Scheme
 
 @dataclass
 class SubgraphRewrite:
-    """What was done to one subgraph, for the report."""
+    """What was done to one subgraph, for the report. numbers: operators of the source -> their
+    indices in the result."""
 
     weighted: dict[int, Rewritten] = field(default_factory=dict)
     inserted: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)
 
 
 class Desk:

@@ -52,4 +52,5 @@ class Rewriter:
             advance(1)
         self.bridges.borders()
         set_versions(desk)
+        desk.done.numbers = desk.edit.new_indices()
         return desk.done

@@ -13,7 +13,8 @@ from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
-from tflite_requant.report.text import EXACTNESS, KEPT, shifts
+from tflite_requant.report.text import EXACTNESS, shifts
+from tflite_requant.report.words import COLUMNS, KEPT
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -43,6 +44,9 @@ def page(
         operators=_rows(report, study, title),
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
         shifts=shifts,
+        kept=KEPT,
+        tensors_kept={t.kept for t in report.tensors},
+        columns={n: said.replace(" x ", " \u00d7 ") for n, said in COLUMNS.items()},
         plural=plural,
         number=lambda value: f"{value:.6g}",
     )

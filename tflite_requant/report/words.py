@@ -1,0 +1,23 @@
+"""The words of a report, each defined once: what terminal, page, schema and docs say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# What became of a tensor's grid.
+KEPT: Mapping[str, str] = {
+    "identical": "type, scale and zero point of the source",
+    "shifted": "the same real grid in the other 8-bit type; integers differ by 128",
+    "relabelled": "the file's scale and zero point stand for other reals than are meant: an offset "
+    "or a factor that biases and weights make up for",
+    "regridded": "another grid, to which values are rounded anew",
+}
+
+# What the table of operators tells, by its columns.
+COLUMNS: Mapping[str, str] = {
+    "op, new": "number in the source, as in notes; in the result, as in exceptions",
+    "shifts": "2^k is the whole multiplier; k alone stands for M x 2^k, 0.5 <= M < 1",
+    "sum, bias": "bits that hold every sum; bits of the largest bias",
+    "folded": "greatest mean error of weights that a bias takes back, in output steps",
+    "lost": "steps by which the result goes below (-) or above (+) the source's clamp",
+}
