@@ -30,15 +30,15 @@ def test_share(part, said):
 
 
 LOST = {
-    "one-side": ((58.0, 0.0), (0.05469, 0.9), "58 steps below, reached by 5.469% of"),
-    "other-side": ((0.0, 4.0), (0.9, 0.00008), "4 steps above, reached by 0.008% of"),
-    "one-step": ((1.2, 0.0), (0.5, 0.0), "for 1 step below, reached by 50.000% of"),
-    "both": ((10.0, 4.0), (8e-5, 0.0), "and 4 steps above, reached by 0.008% and none of"),
-    "hardly-any": ((10.0, 0.0), (1e-7, 0.5), "10 steps below, reached by <0.001% of"),
-    "none": ((10.0, 0.0), (0.0, 0.5), "10 steps below, reached by none of the samples' values"),
-    "none-both": ((10.0, 4.0), (0.0, 0.0), "above, reached by none of the samples' values"),
-    "no-samples": ((10.0, 0.0), None, "goes on for 10 steps below"),
-    "endless": ((float("inf"), 0.0), None, "goes on for inf steps below"),
+    "one-side": ((58.0, 0.0), (0.05469, 0.9), "goes 58 steps lower; 5.469% of"),
+    "other-side": ((0.0, 4.0), (0.9, 0.00008), "goes 4 steps higher; 0.008% of"),
+    "one-step": ((1.2, 0.0), (0.5, 0.0), "goes 1 step lower; 50.000% of"),
+    "both": ((10.0, 4.0), (8e-5, 0.0), "lower and 4 steps higher; 0.008% and none of"),
+    "hardly-any": ((10.0, 0.0), (1e-7, 0.5), "10 steps lower; <0.001% of"),
+    "none": ((10.0, 0.0), (0.0, 0.5), "10 steps lower; none of the samples' values"),
+    "none-both": ((10.0, 4.0), (0.0, 0.0), "steps higher; none of the samples' values"),
+    "no-samples": ((10.0, 0.0), None, "the source clipped here; the result goes 10 steps lower"),
+    "endless": ((float("inf"), 0.0), None, "the result goes inf steps lower"),
 }
 SHOWN = {
     "one-side": "-58 (5.469%)",
@@ -63,7 +63,7 @@ def outcome(lost, hits) -> OperatorOutcome:
 def test_a_lost_clamp_tells_of_its_own_side(lost, hits, said):
     (note,) = _lost_clamp(outcome(lost, hits), {(0, 3): "hint"})
     assert said in note.found
-    assert ("reached" in note.found) == (hits is not None)
+    assert ("at the old clamp" in note.found) == (hits is not None)
 
 
 @pytest.mark.parametrize("name", LOST)

@@ -14,7 +14,7 @@ from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
 from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, TensorType
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
+from tflite_requant.outcome import LostSide, OperatorOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
@@ -190,20 +190,22 @@ def _rounded_bias(outcome) -> list[Finding]:
     return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 
-def _steps(steps: float) -> str:
-    return plural(round(steps), "step") if math.isfinite(steps) else f"{steps} steps"
+def _beyond(side: LostSide) -> str:
+    finite = math.isfinite(side.steps)
+    steps = plural(round(side.steps), "step") if finite else f"{side.steps} steps"
+    return f"{steps} {'lower' if side.name == 'below' else 'higher'}"
 
 
 def _lost_clamp(outcome, lost: Mapping[tuple[int, int], str]) -> list[Finding]:
     hint = lost.get((outcome.subgraph, outcome.index))
     if outcome.clamp_lost is None or hint is None:
         return []
-    sides = [f"{_steps(side.steps)} {side.name}" for side in outcome.lost_sides]
+    sides = [_beyond(side) for side in outcome.lost_sides]
     rates = [share(side.hits) for side in outcome.lost_sides if side.hits is not None]
     rates = rates[:1] if set(rates) == {share(0)} else rates
-    hits = f", reached by {' and '.join(rates)} of the samples' values" if rates else ""
+    hits = f"; {' and '.join(rates)} of the samples' values were at the old clamp" if rates else ""
     return [
         Finding("note", outcome.label, "clamp",
-                f"the source saturated where the new range goes on for {' and '.join(sides)}{hits}",
+                f"the source clipped here; the result goes {' and '.join(sides)}{hits}",
                 "", hint)
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
-from tflite_requant.report.words import COLUMNS, KEPT
+from tflite_requant.report.words import COLUMNS, KEPT, SQNR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +62,10 @@ REPORT = Report(
         *(note(i) for i in range(2, 7)),
     ),
     tensors=TENSORS,
-    inserted=("QUANTIZE uint8 -> int8 x", "QUANTIZE int8 -> int8 y", "MAXIMUM 0 z"),
+    inserted=(
+        "QUANTIZE uint8 -> int8 x: before A", "QUANTIZE int8 -> int8 y: before A",
+        "MAXIMUM 0 z: behind B",
+    ),
     source_bytes=1000,
     result_bytes=2000,
     corrections=("exact-grid",),
@@ -86,7 +89,7 @@ def lines_of(report: Report, **how) -> list[str]:
         "tensors      2: 1 shifted, 1 regridded",
         "channels     9 of 10 exact (90.0 %)",
         "weights      90 of 100 exact (90.0 %)",
-        "inserted     2 QUANTIZE, 1 MAXIMUM",
+        "inserted     2 QUANTIZE, 1 MAXIMUM; -v says where and why",
         "findings     1 exception, 0 warnings, 5 notes",
         "exceptions",
         "[fixed-output] TFLite fixes it",
@@ -125,13 +128,21 @@ def test_verbose_shows_each_operator_and_insertion():
     assert ["0", "CONV_2D", "bit-identical", "7/8", "-9..-6", "18b", "16b", "0.25"] in rows
     assert ["1", "FULLY_CONNECTED", "grid-exact", "2/2", "2^-7", "-"] in rows
     assert ["6", "ADD", "approximated", "-6"] in rows
-    assert ["MAXIMUM", "0", "z"] in rows
+    assert ["MAXIMUM", "0", "z:", "behind", "B"] in rows
 
 
-@pytest.mark.parametrize("count, said", [(1.0, "on 1 sample"), (16.0, "on 16 samples")])
+@pytest.mark.parametrize(
+    "count, said",
+    [(1.0, "on 1 calibration sample"), (16.0, "on 16 calibration samples")],
+)
 def test_measured_on(count, said):
     text = summary_text(replace(REPORT, metrics={"kl": 0.5, "samples": count}), "x")
     assert f"KL 0.5000, {said}\n" in text
+
+
+def test_one_place_is_told_at_once():
+    line = "inserted     2 QUANTIZE before A"
+    assert line in lines_of(replace(REPORT, inserted=REPORT.inserted[:2]))
 
 
 def test_worst_is_what_the_lost_side_lost():
@@ -217,6 +228,9 @@ def test_verbose_says_what_its_words_mean():
     for name in ("shifts", "sum, bias", "folded", "lost"):
         assert f"{name}: {COLUMNS[name]}" in found
     assert [name for name in KEPT if f"{name}: {KEPT[name]}" in found] == ["shifted", "regridded"]
+    assert SQNR not in found
+    measured = replace(REPORT, metrics={"sqnr": 20.0, "samples": 1.0})
+    assert f"SQNR: {SQNR}" in " ".join(lines_of(measured, verbose=True))
     bare = replace(REPORT, operators=(clamped(0, (0.0, 0.0)),), tensors=())
     assert not [line for line in lines_of(bare, verbose=True) if line.startswith("shifts")]
 

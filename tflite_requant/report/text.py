@@ -10,7 +10,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.findings import finding_lines, severity_counts
 from tflite_requant.report.layout import fields, percent, plural, shorten, table, wrap
-from tflite_requant.report.words import COLUMNS, KEPT
+from tflite_requant.report.words import COLUMNS, KEPT, SQNR
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
 SHOWN_NOTES = 3
@@ -30,7 +30,8 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     for title, findings in _sections(report, verbose):
         lines += ["", f"  {title}", *finding_lines(findings, "    ")]
     if verbose and report.inserted:
-        lines += ["", "  inserted", *(f"    {line}" for line in report.inserted)]
+        lines += ["", "  inserted"]
+        lines += [part for line in report.inserted for part in wrap(line, "    ", "      ")]
     if verbose and report.operators:
         lines += ["", "  operators", *operator_table(report), *_legend(report)]
     return "\n".join(lines)
@@ -90,13 +91,16 @@ def _measured(metrics: Mapping[str, float]) -> str:
         told.append(f"KL {metrics['kl']:.4f}")
     if "same_top1" in metrics:
         told.append(f"{metrics['same_top1']:.1f} % same top-1")
-    return f"{', '.join(told)}, on {plural(int(metrics['samples']), 'sample')}"
+    return f"{', '.join(told)}, on {plural(int(metrics['samples']), 'calibration sample')}"
 
 
 def _inserted(report: Report) -> str:
     kinds = [line.split()[0] for line in report.inserted]
     told = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-    return told or "no operators"
+    if not told:
+        return "no operators"
+    places = list(dict.fromkeys(line.rpartition(": ")[2] for line in report.inserted))
+    return f"{told} {places[0]}" if len(places) == 1 else f"{told}; -v says where and why"
 
 
 def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
@@ -185,6 +189,7 @@ def _legend(report: Report) -> list[str]:
     kept = {t.kept for t in report.tensors}
     said = [f"{name}: {COLUMNS[name]}" for name in COLUMNS if shown[name]]
     said += [f"{name}: {KEPT[name]}" for name in KEPT if name in kept and report.changed]
+    said += [f"SQNR: {SQNR}"] if "sqnr" in report.metrics else []
     return ["", *(line for text in said for line in wrap(text, "  ", "    "))] if said else []
 
 

@@ -13,6 +13,8 @@ KEPT: Mapping[str, str] = {
     "regridded": "another grid, to which values are rounded anew",
 }
 
+SQNR = "in 8-bit classifiers two kernels of one runtime are 20 to 30 dB apart at the logits"
+
 # What the table of operators tells, by its columns.
 COLUMNS: Mapping[str, str] = {
     "op, new": "number in the source, as in notes; in the result, as in exceptions",

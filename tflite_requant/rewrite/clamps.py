@@ -39,6 +39,9 @@ def insert_clamp(desk: Desk, op: Operator, made: int, end: int | None) -> int:
         desk.edit.insert_after(
             op.index, new_operator(opcode, version, (made, limit), (to,), MIN_MAX_OPTIONS)
         )
-        desk.done.inserted.append(f"{opcode} {bound:.6g} {source.name}")
+        desk.done.inserted.append(
+            f"{opcode} {bound:.6g} {source.name}: behind the source's op {op.index} "
+            f"{op.name}, whose clamp it restores"
+        )
         made = to
     return made

@@ -54,5 +54,8 @@ class Frames:
             op.index,
             new_operator("PADV2", version, (start, paddings, fill), (made,), PADV2_OPTIONS),
         )
-        self.done.inserted.append(f"PADV2 {code} {self.source.tensors[op.outputs[0]].name}")
+        self.done.inserted.append(
+            f"PADV2 {code} {self.source.tensors[op.outputs[0]].name}: before the source's op "
+            f"{op.index} {op.name}, so that a zero point can be folded"
+        )
         return made
