@@ -84,8 +84,9 @@ def test_summary_fits_80_columns(demo_model, folder, capsys):
 def test_verbose_tells_every_operator(demo_model, folder, capsys):
     assert main([str(demo_model), "-s", "symmetric", "-o", ".", "-v"]) == 0
     out = capsys.readouterr().out
-    assert out.count("DEPTHWISE_CONV_2D  ") >= 4
+    assert out.count("DEPTHWISE_CONV_2D approximated") == 4
     assert "-v shows all" not in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_quiet_says_nothing(tiny, capsys):
@@ -102,7 +103,8 @@ def test_refused_model(folder, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "odd.tflite: cannot be put on scheme int8: 1 finding" in err
-    assert "MyOperator is not in the operator catalog" in err
+    assert err.count("MyOperator is not in the operator catalog") == 1
+    assert "scheme symmetric: 1 finding\n  op 0 MyOperator" in err
     assert "2 of 2 schemes failed; nothing written" in err
     assert max(map(len, err.splitlines())) <= 80
     assert names(folder) == {"odd.tflite"}

@@ -40,3 +40,17 @@ def test_fields_align():
 
 def test_shorten():
     assert [layout.shorten("abcdef", n) for n in (6, 5)] == ["abcdef", "abcd…"]
+
+
+@pytest.mark.parametrize(
+    "name, tight, line",
+    [
+        pytest.param(75, True, "  " + 75 * "x" + "  1", id="fits"),
+        pytest.param(76, True, "  " + 76 * "x" + " 1", id="closer"),
+        pytest.param(90, True, "  " + 75 * "x" + "\u2026 1", id="closer-and-cut"),
+        pytest.param(77, False, "  " + 74 * "x" + "\u2026  1", id="cut"),
+    ],
+)
+def test_a_wide_table_moves_its_columns_closer_before_it_cuts(name, tight, line):
+    rows = [(name * "x", "1")]
+    assert layout.table(("a", "b"), rows, "<<", cut=0, tight=tight)[1] == line

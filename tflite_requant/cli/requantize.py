@@ -331,9 +331,14 @@ def _meant(report: Report) -> dict[str, str]:
 
 
 def _complain(source: Path, attempts: list[Attempt]) -> None:
+    refusals = [attempt.refusal for attempt in attempts if attempt.refusal is not None]
     for attempt in attempts:
         if attempt.refusal is not None:
-            details = finding_lines(attempt.refusal.findings)
+            refusals.pop(0)
+            found = attempt.refusal.findings
+            # What is told of several schemes alike is told once, below the last of them.
+            again = any(other.findings == found for other in refusals)
+            details = [] if again else finding_lines(found)
             complain(f"{source}: {attempt.refusal.summary}", details)
         for line in attempt.unmet:
             complain(f"{source}: {attempt.scheme.name}: {line}")

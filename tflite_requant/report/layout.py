@@ -49,24 +49,28 @@ def fields(pairs: Iterable[tuple[str, str]], indent: str = "  ") -> list[str]:
 
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], align: str, indent: str = "  ",
-    cut: int | None = None,
+    cut: int | None = None, tight: bool = False,
 ) -> list[str]:  # fmt: skip
     """Rows under a head, columns two spaces apart.
 
     align: a letter a column, "<" or ">"; a column that is empty in every row is left out.
-    cut: the column that is shortened where lines would not fit, to LEAST at worst.
+    tight: columns are one space apart where lines would not fit.
+    cut: the column that is shortened where they still would not, to LEAST at worst.
     """
     rows = [list(row) for row in rows]
     used = [i for i in range(len(head)) if any(row[i] for row in rows)]
     widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    gap = "  "
     over = len(indent) + sum(widths[i] + 2 for i in used) - 2 - WIDTH
+    if tight and over > 0:
+        gap, over = " ", over - len(used) + 1
     if cut is not None and over > 0:
         widths[cut] = max(widths[cut] - over, min(LEAST, widths[cut]))
         for row in rows:
             row[cut] = shorten(row[cut], widths[cut])
 
     def line(cells: Sequence[str]) -> str:
-        return indent + "  ".join(f"{cells[i]:{align[i]}{widths[i]}}" for i in used)
+        return indent + gap.join(f"{cells[i]:{align[i]}{widths[i]}}" for i in used)
 
     return [line(cells).rstrip() for cells in [head, *rows]] if rows else []
 

@@ -173,7 +173,7 @@ def operator_table(report: Report) -> list[str]:
         )
         for op in report.operators
     ]
-    return table(head, rows, ">><<>>>>>>", cut=2)
+    return table(head, rows, ">><<>>>>>>", cut=2, tight=True)
 
 
 def _legend(report: Report) -> list[str]:
