@@ -13,6 +13,7 @@ from tflite_requant.cli import main  # noqa: E402
 from tflite_requant.errors import Finding  # noqa: E402
 from tflite_requant.outcome import OperatorOutcome, Report  # noqa: E402
 from tflite_requant.report.html.page import cards, tensor_name  # noqa: E402
+from tflite_requant.report.words import COLUMNS, KEPT  # noqa: E402
 from tflite_requant.study.outcome import Study, TensorStudy  # noqa: E402
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -64,6 +65,32 @@ def test_well_formed_and_whole_in_itself(demo_page):
                  "rounding litert-reference", "relabelled", "0 of 21"):  # fmt: skip
         assert said in text, said
     assert demo_page.count("<svg") == 2 + 21
+
+
+def test_words_are_defined_where_they_are_used(demo_page):
+    nesting = Nesting()
+    nesting.feed(demo_page)
+    text = " ".join(" ".join(nesting.text).split())
+    assert f"Relabelled: {KEPT['relabelled']}." in text
+    assert f"Folded: {COLUMNS['folded']}." in text
+    assert "2^k is the whole multiplier" in text and "2^-10..-8" in text
+    assert "Regridded" not in text  # there is none
+
+
+def test_long_names_do_not_push_the_page_sideways(demo_page):
+    assert re.search(r"\bli \{[^}]*overflow-wrap: anywhere", demo_page)
+
+
+@pytest.mark.parametrize("where, told", [("op 2 LSTM", 1), ("tensor 2 x", 0)])
+def test_exceptions_say_whose_numbers_they_tell(where, told):
+    from tflite_requant.report.html.page import page
+
+    op = OperatorOutcome(0, 1, "ADD", "op 1 ADD a", "grid-exact", result_index=2)
+    finding = Finding("exception", where, "law", "found")
+    report = Report("s", "", "", "", True, operators=(op,), findings=(finding,))
+    made = page(report, Study(1, "x", "y", (), ()), "m.tflite", {})
+    assert made.count("1 exception; ops by the result&#39;s numbers") == told
+    assert made.count(">new</th>") == 1
 
 
 def test_names_are_escaped(demo_page):

@@ -115,9 +115,7 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
         title, shown = f"{severity}s", some
         if most and not verbose and len(some) > most:
             title, shown = f"{title}, {most} of {len(some)}; -v shows all", _varied(some, most)
-        if severity == "exception" and report.renumbered and any(map(_of_operator, shown)):
-            title += "; ops by the result's numbers"
-        found.append((title, shown))
+        found.append((title + whose_numbers(report, shown), shown))
     notes = _worst_first(report)
     if notes and not verbose and len(notes) > SHOWN_NOTES:
         title = f"notes, the {SHOWN_NOTES} worst of {len(notes)}; -v shows all"
@@ -127,8 +125,11 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
     return found
 
 
-def _of_operator(finding: Finding) -> bool:
-    return finding.where.startswith(("op ", "subgraph "))
+def whose_numbers(report: Report, findings: Iterable[Finding]) -> str:
+    """What a title adds where exceptions tell of operators that the source numbers otherwise."""
+    told = (f.severity == "exception" and f.where.startswith(("op ", "subgraph "))
+            for f in findings)  # fmt: skip
+    return "; ops by the result's numbers" if report.renumbered and any(told) else ""
 
 
 def _varied(findings: list[Finding], most: int) -> list[Finding]:

@@ -13,8 +13,8 @@ from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
-from tflite_requant.report.text import EXACTNESS, shifts
-from tflite_requant.report.words import COLUMNS, KEPT
+from tflite_requant.report.text import EXACTNESS, shifts, whose_numbers
+from tflite_requant.report.words import COLUMNS, KEPT, SQNR
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -45,6 +45,8 @@ def page(
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
         shifts=shifts,
         kept=KEPT,
+        yardstick=SQNR,
+        whose_numbers=whose_numbers,
         tensors_kept={t.kept for t in report.tensors},
         columns={n: said.replace(" x ", " \u00d7 ") for n, said in COLUMNS.items()},
         plural=plural,
