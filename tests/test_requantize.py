@@ -343,3 +343,18 @@ def test_fields_newer_than_the_schema_are_told_where_they_are_lost(demo_model, s
     model = replace(read(demo_model.read_bytes()), unknown_fields=("Tensor field 11",))
     findings = requantize(model, scheme).report.findings
     assert sum(f.law == "unknown-field" and f.severity == "warning" for f in findings) == told
+
+
+@pytest.mark.parametrize("scheme", ["int8-per-tensor", "uint8", "symmetric-po2-per-tensor"])
+def test_weights_of_a_file_with_a_scale_per_axis_get_one(scheme):
+    """What was read of the old scales does not count against the result."""
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("int8", (1, 2), 0.03, 3, name="x"))
+    w = graph.tensor(TensorSpec("int8", scale=[0.01, 0.02, 0.05], data=[[1, 9], [-40, 7], [8, 2]]))
+    b = graph.tensor(TensorSpec("int32", scale=[0.0003, 0.0006, 0.0015], data=[5, 9, 0]))
+    y = graph.tensor(TensorSpec("int8", (1, 3), 0.05, 0, name="y"))
+    graph.operator("FULLY_CONNECTED", (x, w, b), (y,), version=5)
+    model = read(graph.build((x,), (y,)).to_bytes())
+    result = read(requantize(model, scheme).model.to_bytes())
+    weights = result.main.tensors[result.main.operators[0].inputs[1]].qparams
+    assert (len(weights.scales), len(weights.zero_points)) == (1, 1)

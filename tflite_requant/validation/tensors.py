@@ -72,7 +72,9 @@ def _quantization(where: str, subgraph: Subgraph, tensor: Tensor) -> Iterator[Fi
     if qparams is None:
         return
     count = len(qparams.scales)
-    if len(zeros) not in (0, 1, count):
+    # Beside scales that were given since, the record is what the tensor was read from.
+    current = record is not None and len(record["scale"] or ()) == count
+    if current and len(zeros) not in (0, 1, count):
         found = f"{count} scales, {len(zeros)} zero points"
         yield damaged(where, "zero-point", found, "as many of both, or one zero point")
     yield from _scales(where, tensor)
