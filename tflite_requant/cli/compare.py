@@ -7,6 +7,7 @@ import argparse
 from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import pictures, workers
 from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.compare.outcome import NUMBERS, Comparison
@@ -104,9 +105,7 @@ def _profiles(text: str | None, two_models: bool) -> tuple[str | None, ...]:
 
     if text is None:
         return (None,) if two_models else profiles_with_runtime()
-    words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
-    if not all(words):
-        raise UsageError(f"--arithmetic {text!r}: an empty name in the list")
+    words = tuple(dict.fromkeys(listed("--arithmetic", text)))
     if two_models and len(words) > 1:
         raise UsageError("--arithmetic: one profile at a time when two models are compared")
     return words

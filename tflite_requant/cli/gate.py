@@ -39,7 +39,7 @@ class Condition:
 
 def parse_conditions(text: str, known: Collection[str]) -> tuple[Condition, ...]:
     """Conditions from `name>=number,name==number`. Raises UsageError for one that is not legal."""
-    return tuple(_condition(part, known) for part in text.split(",") if part.strip())
+    return tuple(_condition(part, known) for part in text.split(",")) if text else ()
 
 
 def _condition(part: str, known: Collection[str]) -> Condition:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tflite_requant.cli import pictures, workers
+from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
@@ -114,7 +115,8 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
         with workers.executor_of(args) as executor, naming({"": args.model}):
             found = write_golden_vectors(
                 model, inputs, args.output,
-                formats=_words(args.formats), layers=_words(args.layers), layout=args.layout,
+                formats=listed("--formats", args.formats),
+                layers=listed("--layers", args.layers) if args.layers else [], layout=args.layout,
                 hex_elements=args.hex_elements, hex_order=args.hex_order, directed=args.directed,
                 random=args.random, seed=args.seed, arithmetic=args.arithmetic,
                 force=args.force_arithmetic, progress=shows_progress(args), executor=executor,
@@ -124,10 +126,6 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     if args.json:
         return 0, document("golden", written=args.output, manifest=plain(found.manifest))
     return 0, "" if args.quiet else "\n".join(_text(args, found))
-
-
-def _words(text: str) -> list[str]:
-    return [w.strip() for w in text.split(",") if w.strip()]
 
 
 def _text(args: argparse.Namespace, found) -> list[str]:

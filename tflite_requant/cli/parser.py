@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -84,6 +85,9 @@ class Parser(argparse_flags.ArgumentParser):
 
     def parse(self, words: list[str]) -> argparse.Namespace:
         """Parse the words behind the command. Raises UsageError; exits after --help, --version."""
+        empty = empty_argument(self._actions, words)
+        if empty:
+            self.error(empty)
         args, unknown = self.parse_known_args(words)
         if unknown:
             self.error(self._about(unknown[0], words[0]))
@@ -98,6 +102,28 @@ class Parser(argparse_flags.ArgumentParser):
         flag = word.split("=")[0]
         known = [name for action in self._actions for name in action.option_strings]
         return f"unknown flag {flag}{or_meant(flag, known)}"
+
+
+def empty_argument(actions: Iterable[argparse.Action], words: Sequence[str]) -> str:
+    """What is wrong where a word, or a flag's value in it, is empty or blank; or "".
+
+    An unset shell variable looks like this, and must not pass for a flag that was left out.
+    """
+    actions = list(actions)
+    flags = {name: a for a in actions for name in a.option_strings if a.nargs != 0}
+    rest = next((a for a in actions if not a.option_strings), None)
+    for before, word in zip(["", *words], words, strict=False):
+        name, given, value = word.partition("=")
+        if given and name in flags and not value.strip():
+            asked = flags[name]
+        elif not word.strip():
+            asked, name = flags.get(before, rest), before if before in flags else ""
+        else:
+            continue
+        need = asked.metavar or asked.dest.upper() if asked is not None else "no such word"
+        leave = ", or leave the flag out" if name else ""
+        return f"{name or 'an argument'} is empty; need {need}{leave}; is a variable not set?"
+    return ""
 
 
 def parser_of(command: str) -> Parser:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tflite_requant.cli import companions, pictures, workers
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
+from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.errors import FormatError, RefusedError, UsageError
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     """Every scheme is tried; files are written only when all of them succeed."""
     conditions = parse_conditions(args.require, [*NUMBERS, *MEASURED])
     _check_measurable(args, conditions)
-    named = [(word, load_scheme(word)) for word in _words("--scheme", args.scheme)]
+    named = [(word, load_scheme(word)) for word in listed("--scheme", args.scheme)]
     schemes = [scheme for _, scheme in named]
     source = Path(args.model)
     outputs = output_paths(source, args.output, schemes)
@@ -202,7 +203,7 @@ def _options(args: argparse.Namespace):
 
     correction = CORRECTIONS
     if args.correction is not None:
-        words = _words("--correction", args.correction)
+        words = listed("--correction", args.correction)
         unknown = [w for w in words if w not in CORRECTIONS and words != ["none"]]
         if unknown:
             raise UsageError(
@@ -227,13 +228,6 @@ def _padv2_count(text: str) -> int | str:
     if text != "any" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: need a number from 0, or any")
     return text if text == "any" else int(text)
-
-
-def _words(flag: str, text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise UsageError(f"{flag} {text!r}: an empty name in the list")
-    return words
 
 
 def _attempt(

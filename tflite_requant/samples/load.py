@@ -110,6 +110,8 @@ def load_samples(
     else the caller takes, for messages.
     Raises SampleError, one line, for whatever does not fit; for a broken image when it is reached.
     """
+    if not spec:
+        raise SampleError(f"samples are named by an empty word; need {_needed(words)}")
     random = re.fullmatch(r"random:(\d+)", spec)
     if random:
         return random_samples(model, int(random[1]), seed).limited(limit)
