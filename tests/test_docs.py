@@ -94,6 +94,16 @@ def test_commands(desk, page):
         assert done.stderr == "", line
 
 
+def test_the_count_of_synthetic_images_is_the_constant():
+    from tflite_requant.statistics.synthetic import DEFAULT_COUNT
+
+    (told,) = re.findall(
+        r"`synthetic`, `synthetic:N` .*?(\d+) or N images",
+        (ROOT / "docs" / "samples.md").read_text("utf-8"),
+    )
+    assert told == str(DEFAULT_COUNT)
+
+
 def test_sizes_are_those_of_the_demo(demo_model):
     said = " ".join((ROOT / "docs" / "accuracy.md").read_text("utf-8").split())
     (told,) = re.findall(r"The demo's ([\d,]+) bytes become (.*?) \(", said)

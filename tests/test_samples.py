@@ -322,12 +322,13 @@ def test_a_narrow_input_of_one_channel_may_be_no_image(pictures):
 
 
 def test_what_was_done_to_images_is_told(pictures):
-    how = Preprocessing(0.5, mean=(127.5,), std=(64.0,))
+    how = Preprocessing(0.5, mean=(127.5,), std=(127.5,))
     folder = str(pictures)
     told = [load_samples(folder, model_of(MOBILENET), preprocessing=p).origin for p in (None, how)]
     assert told == [
-        f"images of {folder}, middle 87.5 %", f"images of {folder}, middle 50 %, mean 127.5, std 64"
-    ]  # fmt: skip
+        f"images of {folder}, middle 87.5 %",
+        f"images of {folder}, middle 50 %, mean 127.5, std 127.5",
+    ]
 
 
 def test_a_file_that_is_no_image_is_named_once(pictures):

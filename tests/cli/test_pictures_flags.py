@@ -1,6 +1,8 @@
 """`--mean`, `--std`, `--crop`, and what a flag for samples says of what it does not take."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,68 @@ def test_every_command_that_reads_images_takes_the_flags(here, capsys, words):
     said = " ".join(messages(capsys.readouterr().err))
     assert "what pixels mean is unknown" in said and "--mean and --std" in said
     assert main([*words.split(), "--mean", "128", "--std", "255"]) == 0
+
+
+FITTING = "--mean 178 --std 100"  # (0 - 178) / 100 and (255 - 178) / 100 are the ends of the range
+# flags -> what is wrong with the real values
+SCALED_OTHERWISE = {
+    "--mean 0.5 --std 0.5": "real values in [-1, 509] leave (100% of them) the range [-1.78, 0.77]",
+    "--mean 0 --std 1": "real values in [0, 255] leave (100% of them) the range",
+    "--mean 40,40,1000 --std 255": "leave (33% of them) the range",
+    "--mean 0 --std 25500": "real values in [0, 0.01] use almost nothing of the range",
+    "--mean 0 --std 255": "real values look like pictures scaled to [0, 1], but those of tensor 0 "
+    "x are [-1.78, 0.77]",
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_real_values_that_do_not_fit_are_refused_as_those_of_an_array(here, capsys, words):
+    for flags, said in SCALED_OTHERWISE.items():
+        assert main([*words.split(), *flags.split()]) == 2, flags
+        (line,) = messages(capsys.readouterr().err)
+        assert line.startswith("photos, middle 87.5 %, mean "), line
+        assert said in line and line.endswith(f"; pixels 0 to 255 fill that with {FITTING}"), line
+    assert main([*words.split(), *FITTING.split()]) == 0
+
+
+def test_the_tool_that_measures_refuses_them_too(here):
+    tool = Path(__file__).resolve().parents[2] / "tools" / "accuracy"
+    words = "small.tflite symmetric --through interpreter --samples photos --mean 0 --std 1"
+    done = subprocess.run(
+        [sys.executable, tool, *words.split()], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"pixels 0 to 255 fill that with {FITTING}")
+
+
+def image_model(scale: float, zero_point: int, dtype: str) -> None:
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec(dtype, (1, 4, 4, 3), scale, zero_point, name="x"))
+    y = graph.tensor(TensorSpec(dtype, (1, 48), scale, zero_point, name="y"))
+    graph.operator("RESHAPE", (x,), (y,), {"new_shape": (1, 48)})
+    Path("other.tflite").write_bytes(graph.build((x,), (y,)).to_bytes())
+
+
+@pytest.mark.parametrize(
+    "scale, zero_point, fitting",
+    [(1 / 128, 128, "--mean 128 --std 128"), (1.0, 0, "--mean 0 --std 1")],
+    ids=["-1..1", "0..255"],
+)
+def test_pixels_that_fill_the_range_need_no_flags(here, capsys, scale, zero_point, fitting):
+    image_model(scale, zero_point, "uint8")
+    assert main("run other.tflite --inputs photos --mean 100 --std 0.1".split()) == 2
+    (line,) = messages(capsys.readouterr().err)
+    assert line.endswith(f"fill that with {fitting}, or without the two flags")
+
+
+def test_what_may_be_meant_is_a_warning(here, capsys):
+    image_model(0.02, 0, "int8")
+    assert main("run other.tflite --inputs photos --mean 0 --std 255".split()) == 0
+    (line,) = messages(capsys.readouterr().err)
+    assert line.startswith("warning: photos, middle 87.5 %, mean 0, std 255: real values look like")
+    assert line.endswith("pixels 0 to 255 fill that with --mean 128 --std 50, or without the two "
+                         "flags")  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,13 @@ def read_image(path: Path, tensor: Tensor, how: Preprocessing) -> np.ndarray:
     pixels = read_pixels(path, tensor.shape[1:], how.crop)[None]
     if how.mean is None:
         return shifted(pixels, tensor.dtype)
+    return stored_values(tensor, real_values(pixels, how))
+
+
+def real_values(pixels: np.ndarray, how: Preprocessing) -> np.ndarray:
+    """(pixel - mean) / std as float32; both have to be given."""
     real = (pixels.astype(np.float64) - np.array(how.mean)) / np.array(how.std)
-    return stored_values(tensor, real.astype(np.float32))
+    return real.astype(np.float32)
 
 
 def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:

@@ -30,6 +30,8 @@ from tflite_requant.samples.images import (
     fills_range,
     image_files,
     read_image,
+    read_pixels,
+    real_values,
     shifted,
 )
 from tflite_requant.samples.numpy_files import load_arrays
@@ -43,6 +45,7 @@ UNUSED = 1 / 64  # share of the input's range below which real values were scale
 RANDOM = "random:N"
 WIDE = 1.5  # greatest real value above which an input is made neither for 0..1 nor for -1..1
 CHUNK = 1 << 24  # elements that are looked at at once
+LOOKED_AT = 8  # images of a folder whose real values are judged before any is used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,10 +195,16 @@ def _notes(given: np.ndarray, column: np.ndarray, tensor: Tensor, origin: str) -
                 f"{origin}: stored integers from {least} to {most} use almost nothing of "
                 f"{tensor.dtype}; real values are given as floats"
             )
+    if column.dtype.kind == "f":
+        yield from _range_notes(float(column.min()), float(column.max()), tensor, origin)
+
+
+def _range_notes(
+    low: float, high: float, tensor: Tensor, origin: str, cure: str = ""
+) -> Iterator[str]:
     limits = real_range(tensor)
-    if limits and column.dtype.kind == "f" and limits[1] > WIDE:
-        if _are_pictures(float(column.min()), float(column.max()), tensor):
-            yield f"{origin}: {_pictures(limits, tensor)}"
+    if limits and limits[1] > WIDE and _are_pictures(low, high, tensor):
+        yield f"{origin}: {_pictures(limits, tensor, cure)}"
 
 
 def _only(arrays: Mapping[str, np.ndarray], tensor: Tensor, origin: str) -> np.ndarray:
@@ -260,19 +269,33 @@ def _check_values(array: np.ndarray, tensor: Tensor, origin: str) -> None:
         if not np.isfinite(part).all():
             raise SampleError(f"{origin}: holds NaN or infinity, which no input value stands for")
         low, high = min(low, float(part.min())), max(high, float(part.max()))
-        if limits:
-            step = tensor.qparams.scales[0]
-            beyond = (part < limits[0] - step) | (part > limits[1] + step)
-            outside += int(np.count_nonzero(beyond))
+        outside += _outside(part, tensor) if limits else 0
     if limits:
-        problem = _misfit(low, high, outside / flat.size, limits, tensor)
-        if problem and _are_pictures(low, high, tensor):
-            raise SampleError(f"{origin}: {_pictures(limits, tensor)}")
-        if problem:
-            raise SampleError(
-                f"{origin}: real values in [{low:.4g}, {high:.4g}] {problem} [{limits[0]:.4g}, "
-                f"{limits[1]:.4g}] of {tensor.label()}; scale them as the model was trained"
-            )
+        _check_range(low, high, outside / flat.size, tensor, origin)
+
+
+def _outside(reals: np.ndarray, tensor: Tensor) -> int:
+    """How many values are more than a step outside a quantized input's range."""
+    low, high = real_range(tensor)
+    step = tensor.qparams.scales[0]
+    return int(np.count_nonzero((reals < low - step) | (reals > high + step)))
+
+
+def _check_range(
+    low: float, high: float, outside: float, tensor: Tensor, origin: str, cure: str = ""
+) -> None:
+    """Refuse real values in [low, high], a share of them outside, where the input's range is
+    plainly another one. cure: what to do, where that is not to scale an array otherwise."""
+    limits = real_range(tensor)
+    problem = _misfit(low, high, outside, limits, tensor)
+    if problem and _are_pictures(low, high, tensor):
+        raise SampleError(f"{origin}: {_pictures(limits, tensor, cure)}")
+    if problem:
+        raise SampleError(
+            f"{origin}: real values in [{low:.4g}, {high:.4g}] {problem} [{limits[0]:.4g}, "
+            f"{limits[1]:.4g}] of {tensor.label()}; "
+            f"{cure or 'scale them as the model was trained'}"
+        )
 
 
 def real_range(tensor: Tensor) -> tuple[float, float] | None:
@@ -306,13 +329,13 @@ def _are_pictures(low: float, high: float, tensor: Tensor) -> bool:
     return is_image and 0 <= low < 0.5 < high <= 1
 
 
-def _pictures(limits: tuple[float, float], tensor: Tensor) -> str:
-    pixels = " or give the pixels as uint8" if fills_range(tensor) else ""
+def _pictures(limits: tuple[float, float], tensor: Tensor, cure: str) -> str:
+    pixels = ", or give the pixels as uint8" if fills_range(tensor) else ""
+    scale = f"scale them to that range, as the model was trained{pixels}"
     return (
         f"real values look like pictures scaled to [0, 1], but those of {tensor.label()} are "
-        f"[{limits[0]:.4g}, {limits[1]:.4g}]; scale them to that range, as the model was trained,"
-        f"{pixels}"
-    ).rstrip(",")
+        f"[{limits[0]:.4g}, {limits[1]:.4g}]; {cure or scale}"
+    )
 
 
 def _stored(array: np.ndarray, tensor: Tensor) -> np.ndarray:
@@ -336,8 +359,33 @@ def _image_samples(folder: Path, model: Model, how: Preprocessing) -> Samples:
         lambda i: read_image(files[i], tensor, how),
         f"images of {folder}, {how.told()}",
         names,
+        tuple(_image_notes(folder, files, tensor, how)),
         prepared=f"images, {how.told()}",
     )
+
+
+def _image_notes(
+    folder: Path, files: Sequence[Path], tensor: Tensor, how: Preprocessing
+) -> Iterator[str]:
+    """What mean and std make of pixels is judged as an array is: SampleError, or a note.
+
+    Any pixel may come; how many leave the input's range is counted in a few of the images.
+    """
+    limits = real_range(tensor)
+    if how.mean is None or limits is None:
+        return
+    chosen = sorted({i * len(files) // LOOKED_AT for i in range(LOOKED_AT)})
+    few = np.stack([read_pixels(files[i], tensor.shape[1:], how.crop) for i in chosen])
+    outside = _outside(real_values(few, how), tensor) / few.size
+    ends = real_values(np.array([[0], [255]]), how)
+    std = 255 / (limits[1] - limits[0])
+    cure = f"pixels 0 to 255 fill that with --mean {0.0 - limits[0] * std:.5g} --std {std:.5g}"
+    if fills_range(tensor):
+        cure += ", or without the two flags"
+    judged = float(ends.min()), float(ends.max())
+    origin = f"{folder}, {how.told()}"
+    _check_range(*judged, outside, tensor, origin, cure)
+    yield from _range_notes(*judged, tensor, origin, cure)
 
 
 def random_samples(model: Model, count: int, seed: int = 0) -> Samples:
