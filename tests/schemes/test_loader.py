@@ -99,6 +99,15 @@ FILES = {
 CONTRADICTIONS = {
     "descending-range": ("[weights]\nrange = [5, 4]", "need two ascending integers"),
     "range-beyond-dtype": ("[weights]\nrange = [-127, 200]", "range [-127, 200] for int8"),
+    "no-negative-half": ("[weights]\nrange = [0, 10]", "range [0, 10] with zero_point = 0; need"),
+    "no-positive-half": ("[weights]\nrange = [-10, 0]", "integers below and above the zero point"),
+    "beside-the-zero-point": ("[weights]\nrange = [5, 10]", "range [5, 10] with zero_point = 0"),
+    "uint8-beside-its-zero-point": (
+        '[activations]\ndtype = "uint8"\n[weights]\ndtype = "uint8"\nrange = [0, 255]\n'
+        'granularity = "per-tensor"\nzero_point = 0', "range [0, 255] with zero_point = 0",
+    ),
+    "override-beside": ('[[override]]\noperator = "CONV_2D"\nweights.range = [0, 10]',
+                        "[[override]] 1 weights: range [0, 10] with zero_point = 0"),
     "mixed-signs": ('[activations]\ndtype = "uint8"', "dtype int8 with uint8 activations"),
     "per-axis-uint8": ('[activations]\ndtype = "uint8"\n'
                        '[weights]\ndtype = "uint8"\nrange = [0, 255]\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tflite_requant.schemes.scheme import MIXED, POWER_OF_TWO, RATIO, Scheme
+from tflite_requant.schemes.scheme import ANY, MIXED, POWER_OF_TWO, RATIO, Scheme
 
 RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 BIAS_BITS = {"int32": 32, "int64": 64}
@@ -49,6 +49,9 @@ def _weights(scheme: Scheme) -> Iterator[Contradiction]:
     if low < least or high > greatest:
         found = f"range {[low, high]} for {law.dtype}"
         yield "weights", found, f"a range within {[least, greatest]}"
+    elif law.zero_point != ANY and not low < law.zero_point < high:
+        found = f"range {[low, high]} with zero_point = {law.zero_point!r}"
+        yield "weights", found, "integers below and above the zero point, for weights of both signs"
     if (activations.dtype == "uint8") != (law.dtype == "uint8"):
         found = f"dtype {law.dtype} with {activations.dtype} activations"
         need = "uint8 weights with uint8 activations, int8 weights with all others"
