@@ -102,6 +102,40 @@ def test_archive_has_the_same_bytes_every_time(here):
     assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes()
 
 
+def test_a_npy_is_one(here):
+    assert run("-o", "y.npy", "-q") == 0
+    found = np.load("y.npy", allow_pickle=False)
+    assert isinstance(found, np.ndarray) and found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected("probabilities"))
+    assert run("-o", "x2.npy", "--keep", "x", "-q") == 0
+    assert main(["run", "tiny.tflite", "--inputs", "x2.npy", "-q", "-o", "again.npy"]) == 0
+    assert Path("again.npy").read_bytes() == Path("y.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        pytest.param("-o y.npy --keep all", "y.npy: a .npy holds one tensor, these are 4; need a "
+                     ".npz, or --keep with one", id="several"),
+        pytest.param("-o y.bin", "--output y.bin: need a name that ends in .npz or .npy", id="bin"),
+        pytest.param("-o y", "--output y: need a name that ends in .npz or .npy", id="no-suffix"),
+    ],
+)  # fmt: skip
+def test_names_that_say_another_format(here, capsys, words, says):
+    before = sorted(here.iterdir())
+    assert run(*words.split()) == 2
+    (line,) = messages(capsys.readouterr().err)
+    assert says in line
+    assert sorted(here.iterdir()) == before
+
+
+def test_a_model_of_that_name_is_kept(here, capsys):
+    model = Path("tiny.tflite").rename("tiny.npz").read_bytes()
+    assert main("run tiny.npz --inputs x.npy -o ./tiny.npz".split()) == 2
+    assert "this is the model, which is never changed" in capsys.readouterr().err
+    assert Path("tiny.npz").read_bytes() == model
+
+
 def test_seed(here):
     def made(seed: str) -> bytes:
         words = ["run", "tiny.tflite", "--inputs", "random:2", "-q", "-o", "y.npz"]
@@ -170,7 +204,8 @@ def mystery() -> bytes:
             "tiny.tflite --inputs x.npy -o no/y.npz", 2, "folder no does not exist", id="no-folder"
         ),
         pytest.param(
-            "tiny.tflite --inputs x.npy -o tiny.tflite", 2, "this is the model", id="over-model"
+            "tiny.tflite --inputs x.npy -o tiny.tflite", 2, "need a name that ends in .npz",
+            id="over-model",
         ),
         pytest.param(
             "mystery.tflite --inputs random:1", 1,

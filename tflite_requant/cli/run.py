@@ -18,6 +18,7 @@ from tflite_requant.report.layout import fields, number, plural, shorten, table
 
 SUMMARY = "Run a model in our interpreter, bit by bit as the named arithmetic computes."
 USAGE = "MODEL --inputs FILE|DIR|random:N [flags]"
+SUFFIXES = (".npz", ".npy")
 BEST, SHOWN_SAMPLES, NAME_WIDTH = 5, 8, 30
 
 
@@ -33,8 +34,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         f"Known: {', '.join(profile_names())}",
     )  # fmt: skip
     parser.add_argument(
-        "-o", "--output", metavar="FILE.npz",
-        help="write the stored values of the outputs, samples on axis 0",
+        "-o", "--output", metavar="FILE.npz|FILE.npy",
+        help="write the stored values of the outputs, samples on axis 0; a .npy holds one",
     )  # fmt: skip
     parser.add_argument(
         "--keep", metavar="all|LIST",
@@ -53,10 +54,11 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
     from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
-    from tflite_requant.samples.archive import npz_bytes
 
     output = Path(args.output) if args.output else None
     if output is not None:
+        if output.suffix not in SUFFIXES:
+            raise UsageError(f"--output {output}: need a name that ends in {' or '.join(SUFFIXES)}")
         files.check_writable(output)
         if output.resolve() == Path(args.model).resolve():
             raise UsageError(f"{output}: this is the model, which is never changed")
@@ -66,6 +68,11 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         profile = arithmetic_of(model) or DEFAULT_ARITHMETIC
     interpreter = Interpreter(model, profile)
     kept = kept_tensors(model, args.keep)
+    if output is not None and output.suffix == ".npy" and len(kept) != 1:
+        raise UsageError(
+            f"--output {output}: a .npy holds one tensor, these are {len(kept)}; need a .npz, or "
+            "--keep with one of them"
+        )
     samples = pictures.samples(args, "inputs", model)
     summaries = [OutputSummary(t) for t in scored(model)]
     columns: dict[int, list] = {index: [] for index in kept} if output is not None else {}
@@ -81,7 +88,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
                     arrays.append(found[index])
     if output is not None:
         names = entry_names(model, [i for i, arrays in columns.items() if arrays])
-        files.write_all({output: npz_bytes({n: columns[i] for i, n in names.items()})})
+        files.write_all({output: _file_bytes(output, {n: columns[i] for i, n in names.items()})})
     if args.json:
         return 0, document(
             "run", model=args.model, arithmetic=profile, inputs=samples.origin,
@@ -89,6 +96,19 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             outputs=[plain(s.value()) for s in summaries],
         )  # fmt: skip
     return 0, "" if args.quiet else "\n".join(_text(args, profile, samples, summaries))
+
+
+def _file_bytes(output: Path, columns: dict[str, list]) -> bytes:
+    """The file's content. Raises UsageError for a .npy of what is not one array."""
+    from tflite_requant.samples.archive import npy_bytes, npz_bytes
+
+    if output.suffix == ".npz":
+        return npz_bytes(columns)
+    arrays = next(iter(columns.values()), [])
+    if len({a.shape for a in arrays}) != 1:
+        found = "shapes vary by sample" if arrays else "this tensor was never computed"
+        raise UsageError(f"--output {output}: {found}; need a .npz")
+    return npy_bytes(arrays)
 
 
 def kept_tensors(model, keep: str | None) -> list[int]:

@@ -23,6 +23,13 @@ def npz_bytes(columns: Mapping[str, Sequence[np.ndarray]]) -> bytes:
     return archive_bytes(_entries(columns))
 
 
+def npy_bytes(samples: Sequence[np.ndarray]) -> bytes:
+    """A .npy of one array, the samples of one shape on axis 0: [N, *shape]."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.stack(samples), version=(1, 0), allow_pickle=False)
+    return file.getvalue()
+
+
 def archive_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
     """A .npz of (name, array) pairs.
 
