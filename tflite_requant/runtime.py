@@ -46,7 +46,9 @@ LONGEST_LINE = 300
 
 
 class RuntimeFailure(RequantError):
-    """The runtime refused a model, or its process died."""
+    """The runtime refused a model, or its process died; nothing is known about what it computes."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -214,9 +214,52 @@ def test_a_model_that_litert_refuses(folder, capsys):
     spec = TensorSpec("int8", (1, 4), 0.5, 0)
     model = one_operator_model("LOGISTIC", [spec], [spec])  # LiteRT fixes its output's scale
     Path("bad.tflite").write_bytes(model.to_bytes())
-    assert compare("bad.tflite", "--inputs", "random:1") == 1
+    assert compare("bad.tflite", "--inputs", "random:1") == 2
     out, err = capsys.readouterr()
-    assert (out, len(messages(err))) == ("", 1)
+    (line,) = messages(err)
+    assert out == ""
+    assert line.startswith("bad.tflite: LiteRT, reference kernels: ")
+
+
+@pytest.fixture
+def dying(tiny, monkeypatch):
+    """Children that a signal ends."""
+    from tflite_requant import runtime
+
+    monkeypatch.setattr(runtime.sys, "executable", str(tiny.parent / "dies"))
+    (tiny.parent / "dies").write_text("#!/bin/sh\nkill -ABRT $$\n")
+    (tiny.parent / "dies").chmod(0o755)
+    return tiny.parent
+
+
+@needs_litert
+def test_a_model_that_nobody_computes(dying, capsys):
+    Path("mystery.tflite").write_bytes(mystery())
+    assert compare("mystery.tflite", "--inputs", "random:1") == 2
+    (line,) = messages(capsys.readouterr().err)
+    assert "SIGABRT; there is nothing to compare with, and our interpreter does not compute it " \
+           "either, `run` says why; see whether" in line  # fmt: skip
+
+
+@needs_litert
+@pytest.mark.parametrize(
+    "arithmetic, kernels, others",
+    [
+        ((), "reference kernels", "litert-optimized or litert-xnnpack"),
+        (("--arithmetic", "litert-optimized"), "optimized kernels",
+         "litert-reference or litert-xnnpack"),
+    ],
+    ids=["reference", "optimized"],
+)  # fmt: skip
+def test_a_model_that_kills_litert(dying, capsys, arithmetic, kernels, others):
+    """The child ends as the system says it, and the answer is not "no"."""
+    assert compare("tiny.tflite", "--inputs", "random:1", *arithmetic) == 2
+    out, err = capsys.readouterr()
+    assert (out, messages(err)) == ("", [
+        f"tiny.tflite: LiteRT, {kernels}: process died with signal 6 SIGABRT; there is nothing to "
+        "compare with, what our interpreter computes is not in question; see whether LiteRT runs "
+        f"the model that this was made from, or try --arithmetic {others}"
+    ])  # fmt: skip
 
 
 def mystery() -> bytes:

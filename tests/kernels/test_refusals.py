@@ -141,3 +141,18 @@ def test_an_end_of_0_that_nobody_reads(dtype, masks):
     given = [np.arange(3).astype(dtype)]
     (found,) = litert_run_many([(model.to_bytes(), [given])], "default")
     assert Interpreter(model, "litert-xnnpack").run(given)[0] == found[0].outputs[0] == 2
+
+
+def test_types_are_told_in_words():
+    """Only forms that begin with the type that is there."""
+    weights = TensorSpec("int8", scale=0.5, data=np.ones((2, 4), np.int8))
+    model = one_operator_model(
+        "FULLY_CONNECTED", [spec("int8"), weights, spec("int16", (2,))], [spec("int8", (1, 2))]
+    )
+    with pytest.raises(RequantError) as caught:
+        Interpreter(model).run([np.zeros(FOUR, np.int8), np.zeros(2, np.int16)])
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.endswith(
+        "[operand-types] int8, int8, int16, giving int8; need int8, int8 or int4, int32 or none, "
+        "giving int8 (no kernel takes these types together; let the converter write those)"
+    )

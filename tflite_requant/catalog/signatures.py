@@ -94,6 +94,39 @@ def signatures_of(operator: str) -> tuple[str, ...]:
     return ()
 
 
+def told(signature: str, position: int = 0) -> str:
+    """A signature in words: "int8, int8 or int4, int32 or none, giving int8".
+
+    position: that of the leading operand, whose type "=" repeats; T where it may have several.
+    """
+    operands, outputs = (side.split() for side in signature.split(" -> "))
+    rest = (*operands[:position], *operands[position + 1 :], *outputs)
+    leading = operands[position].rstrip("?+") if position < len(operands) else "*"
+    letter, ends = leading, ""
+    if not leading.isalnum() and any("=" in token for token in (leading, *rest)):
+        operands[position] = operands[position].replace(leading, "=")
+        letter, known = "T", leading.replace("|", " or ")
+        ends = f", T being {'one type' if leading == '=' else known}"
+    before, after = (
+        ", ".join(_words(token, letter) for token in side) for side in (operands, outputs)
+    )
+    return f"{before}, giving {after}{ends}"
+
+
+def _words(token: str, letter: str) -> str:
+    types = {"=": letter, "*": "any type"}
+    told = " or ".join(types.get(word, word) for word in token.rstrip("?+").split("|"))
+    if token.endswith("+"):
+        return f"one or more of {told}"
+    return f"{told} or none" if token.endswith("?") else told
+
+
+def begins_with(signature: str, leading: str | None, position: int) -> bool:
+    """Whether a signature's leading operand may be of a type."""
+    operands = signature.split(" -> ")[0].split()
+    return position < len(operands) and _matches(operands[position], "", leading, False)
+
+
 def fits(
     signature: str,
     leading: str,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import pictures, workers
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     profiles = _profiles(args.arithmetic, b is not None)
     samples = pictures.samples(args, "inputs", a)
     sides = {"A": args.a, "B": args.b}
-    with workers.executor_of(args) as executor, naming(sides):
+    with workers.executor_of(args) as executor, naming(sides), _naming(args.a):
         found = [
             compare(
                 a, b, samples, arithmetic=profile, progress=shows_progress(args), executor=executor
@@ -87,6 +89,17 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             comparisons=comparisons,
         )  # fmt: skip
     return code, "" if args.quiet else "\n".join(_text(args, samples.origin, found, names))
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Let a failure of LiteRT say which file it could not run."""
+    from tflite_requant.runtime import RuntimeFailure
+
+    try:
+        yield
+    except RuntimeFailure as error:
+        raise RuntimeFailure(f"{path}: {error}") from None
 
 
 def _meant(found: Comparison) -> dict[str, str]:

@@ -78,7 +78,7 @@ class WithLiteRT:
         logits = logits_of(model, model)
         self._kept = [p.a.index for p in self.pairs]
         self._kept += [logits.a.tensor] if logits and kernels.every_tensor else []
-        self._runtime = LiteRT(model, kernels)
+        self._runtime = LiteRT(model, kernels, not self._interpreter.unsupported)
 
     def runs(self, samples: Iterable) -> Iterator[tuple]:
         """For each sample, the results of both; LiteRT does not show every tensor."""

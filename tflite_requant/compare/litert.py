@@ -13,8 +13,10 @@ from tflite_requant.catalog.arithmetic import PROFILES, arithmetic_for
 from tflite_requant.errors import UsageError
 from tflite_requant.extras import RUNTIME, install
 from tflite_requant.model import Model
-from tflite_requant.runtime import litert_available, litert_run
+from tflite_requant.runtime import RuntimeFailure, litert_available, litert_run
 
+COMPUTED = "what our interpreter computes is not in question"
+NOT_COMPUTED = "and our interpreter does not compute it either, `run` says why"
 CHUNK_BYTES = 1 << 26  # tensors that one child process hands back
 
 
@@ -66,9 +68,13 @@ def litert_version() -> str:
 
 
 class LiteRT:
-    """A model in LiteRT, run on samples in child processes of bounded memory."""
+    """A model in LiteRT, run on samples in child processes of bounded memory.
 
-    def __init__(self, model: Model, kernels: Runtime) -> None:
+    computable: whether our interpreter computes the model, for what is said where LiteRT fails.
+    """
+
+    def __init__(self, model: Model, kernels: Runtime, computable: bool = True) -> None:
+        self._ours = COMPUTED if computable else NOT_COMPUTED
         self._bytes = model.to_bytes()
         self._kernels = kernels
         self._outputs = model.main.outputs
@@ -91,10 +97,15 @@ class LiteRT:
 
     def _run(self, chunk):
         keep = self._kernels.every_tensor
-        for arrays, found in zip(
-            chunk,
-            litert_run(self._bytes, chunk, self._kernels.resolver, keep_all=keep),
-            strict=True,
-        ):
+        try:
+            runs = litert_run(self._bytes, chunk, self._kernels.resolver, keep_all=keep)
+        except RuntimeFailure as error:
+            others = " or ".join(n for n, r in RUNTIMES.items() if r != self._kernels)
+            raise RuntimeFailure(
+                f"{self._kernels.title}: {str(error).removeprefix('LiteRT: ')}; there is nothing "
+                f"to compare with, {self._ours}; see whether LiteRT runs the model that this was "
+                f"made from, or try --arithmetic {others}"
+            ) from None
+        for arrays, found in zip(chunk, runs, strict=True):
             outputs = dict(zip(self._outputs, found.outputs, strict=True))
             yield arrays, {**found.tensors, **outputs}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tflite_requant.catalog.signatures import fits, signatures_of
+from tflite_requant.catalog.signatures import begins_with, fits, signatures_of, told
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import SHIFTS, is_power_of_two
 from tflite_requant.kernels import KERNELS
@@ -44,7 +44,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     types = _unlike(profile, op, inputs, outputs)
     if types:
         found, need = types
-        return [Finding("error", subgraph.label(op), "operand-types", found, need)]
+        hint = "no kernel takes these types together; let the converter write those"
+        return [Finding("error", subgraph.label(op), "operand-types", found, need, hint)]
     reason = ""
     if profile.startswith(LITERT):
         reason = condition(op, inputs) or grid_condition(op, inputs, outputs)
@@ -122,8 +123,9 @@ def _unlike(
     absent = not profile.startswith(LITERT)
     if not signatures or any(fits(s, leading or "", taken, made, absent) for s in signatures):
         return None
-    found = f"{' '.join(t or '(absent)' for t in taken)} -> {' '.join(made)}"
-    return found, " or ".join(signatures)
+    near = [s for s in signatures if begins_with(s, leading, position)] or signatures
+    found = f"{', '.join(t or 'none' for t in taken)}, giving {', '.join(made)}"
+    return found, "; or ".join(told(s, position) for s in near)
 
 
 def _lacks_scale(tensors: list[Tensor], dtype: str) -> bool:
