@@ -75,12 +75,12 @@ def conv(
     return graph.build((a,), (d,))
 
 
-def one(opcode, inputs, output, options=None, custom=None):
+def one(opcode, inputs, output, options=None, custom=None, dtype="int8"):
     graph = GraphBuilder()
     indices = [
-        graph.tensor(TensorSpec("int8", (1, 4), *g, name=f"x{i}")) for i, g in enumerate(inputs)
+        graph.tensor(TensorSpec(dtype, (1, 4), *g, name=f"x{i}")) for i, g in enumerate(inputs)
     ]
-    y = graph.tensor(TensorSpec("int8", (1, 4), *output, name="y"))
+    y = graph.tensor(TensorSpec(dtype, (1, 4), *output, name="y"))
     graph.operator(opcode, indices, (y,), options or {}, custom_options=custom)
     return graph.build(indices, (y,))
 
@@ -214,6 +214,12 @@ def test_a_clamped_input_reaches_less():
     assert [f.where.split()[1] for f in narrow] == ["0"]
 
 
+def test_a_bias_that_was_rounded_says_what_would_help(demo):
+    notes = [f for f in requantize(demo, "vitis-dpu").report.findings if f.law == "bias-position"]
+    hint = "more [bias] bits in the scheme lose less, where the hardware holds them"
+    assert {f.hint for f in notes} == {hint}
+
+
 class TestOverrides:
     """A tensor answers to the operators that read and write it, not to a QUANTIZE beside it."""
 
@@ -295,6 +301,33 @@ class TestExceptions:
         )
         found = check(model, PO2)
         assert [(f.severity, f.law) for f in found] == [("exception", "activation-zero-point")]
+
+    @pytest.mark.parametrize("opcode", ["SOFTMAX", "LOGISTIC"])
+    def test_the_type_is_not_what_tflite_fixes(self, opcode):
+        """uint8 on its fixed grid, where an int8 kernel exists: no exception."""
+        options = {"beta": 1.0} if opcode == "SOFTMAX" else {}
+        model = one(opcode, [(0.5, 0)], (1 / 256, 0), options, dtype="uint8")
+        found = {(f.where, f.law): f for f in check(model, load_scheme("symmetric"))}
+        output = found[model.outputs[0].label(), "activation-dtype"]
+        assert (output.severity, output.found, output.need) == ("error", "uint8", "int8")
+        assert output.hint == ""
+
+    def test_what_only_quantize_touches_says_what_to_do(self, demo):
+        result = requantize(demo, "symmetric", options=Options(keep_io=True))
+        hints = {f.hint for f in check(result.model, load_scheme("symmetric"))}
+        assert "QUANTIZE converts this input or output; requantize without --keep-io leaves it " \
+               "out" in hints  # fmt: skip
+        plain = requantize(result.model, "symmetric")
+        assert not any("--keep-io" in f.hint for f in check(plain.model, load_scheme("symmetric")))
+
+    def test_several_scales_say_what_to_do(self):
+        graph = GraphBuilder()
+        x, y = (graph.tensor(TensorSpec("int8", (1, 4), 0.5, 0, name=n)) for n in "xy")
+        w = graph.tensor(TensorSpec("int8", (1, 4), [0.5, 0.25, 0.5, 1], 0, axis=1, name="w"))
+        graph.operator("ADD", (x, w), (y,))
+        (found,) = check(graph.build((x, w), (y,)), load_scheme("int8"))
+        assert found.law == "activation-granularity"
+        assert found.hint.startswith("let the converter quantize this operand per tensor")
 
     def test_what_shares_the_grid_of_an_excused_tensor(self):
         graph = GraphBuilder()

@@ -10,7 +10,8 @@ from tflite_requant.schemes import Scheme
 
 Ported = tuple[Operator, "OpSpec | None", list]  # an operator and its activation ports
 KEPT = "was kept as it was: asked for by --keep-unknown"
-BORDER = "between QUANTIZE operators or at the border"
+BORDER = "QUANTIZE converts this input or output; requantize without --keep-io leaves it out"
+BETWEEN = "QUANTIZE alone reads and writes it; no kernel computes with it"
 
 
 def excuses(
@@ -45,6 +46,7 @@ def _own(op: Operator, spec: OpSpec, ports: list, scheme: Scheme) -> dict[int, s
         elif operand.pinned:
             found[tensor.index] = f"{op.name} reads its stored integers"
         fixed = operand.fixed.get(tensor.dtype) if operand.fixed else None
+        fixed = fixed if tensor.dtype in law.dtypes else None  # the type is not what is fixed
         if fixed is not None and is_on(tensor, *fixed) and scheme.operators.may_be_fixed(op.name):
             cpu = f"{op.name} runs on the CPU, and " if op.name in scheme.operators.cpu else ""
             found[tensor.index] = f"{cpu}TFLite fixes the output of {op.name}"
@@ -74,7 +76,8 @@ def _spread(subgraph: Subgraph, ported: list[Ported], found: dict[int, str]) -> 
             else:
                 border = tensor.index in subgraph.outputs
             if border:
-                found.setdefault(tensor.index, BORDER)
+                at_end = tensor.index in (*subgraph.inputs, *subgraph.outputs)
+                found.setdefault(tensor.index, BORDER if at_end else BETWEEN)
 
 
 def is_on(tensor: Tensor, scale: float, zero_point: int) -> bool:

@@ -14,7 +14,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, Subgraph, Tensor
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import is_power_of_two
-from tflite_requant.planning.usable import unusable
+from tflite_requant.planning.usable import ONE_SCALE, unusable
 from tflite_requant.schemes import POWER_OF_TWO, ActivationLaw, Scheme
 
 ADD_HEADROOM = {"uint8": 2.0**-19, "int8": 2.0**-19, "int16": 2.0**-14}
@@ -71,7 +71,7 @@ class Checker:
         where = tensor.label()
         if tensor.qparams.per_axis:
             found = f"{len(tensor.qparams.scales)} scales"
-            yield Finding("error", where, "activation-granularity", found, "one scale")
+            yield Finding("error", where, "activation-granularity", found, "one scale", ONE_SCALE)
             return
         if not (scale > 0 and np.isfinite(scale)):
             found = f"scale {scale}"
@@ -127,7 +127,7 @@ class Checker:
             )
         return Finding(
             "error", where, "operator-unknown", f"{op.name} is not in the operator catalog",
-            "an operator that docs/operators.md lists",
+            "an operator that docs/operators.md in the sources lists",
         )  # fmt: skip
 
     def _fixed(self, where: str, ports: list) -> Iterator[Finding]:

@@ -173,6 +173,6 @@ def _domain(subgraph, op, spec, scheme, where, findings) -> Domain:
 def _unknown(where: str, op: Operator) -> Finding:
     return Finding(
         "error", where, "operator-unknown", f"{op.name} is not in the operator catalog",
-        "an operator that docs/operators.md lists",
+        "an operator that docs/operators.md in the sources lists",
         "--keep-unknown leaves it on its old quantization, between QUANTIZE operators",
     )  # fmt: skip

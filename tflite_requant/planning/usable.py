@@ -9,6 +9,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, Subgraph, Tensor
 
 DAMAGED = "the model is damaged; convert it again"
+ONE_SCALE = "let the converter quantize this operand per tensor; kernels read its first scale alone"
 
 
 def unusable(
@@ -47,7 +48,8 @@ def _activation(where: str, tensor: Tensor) -> list[Finding]:
     if tensor.qparams.per_axis:
         findings.append(
             Finding("error", where, "activation-granularity",
-                    f"{tensor.label()} has {len(tensor.qparams.scales)} scales", "one scale")
+                    f"{tensor.label()} has {len(tensor.qparams.scales)} scales", "one scale",
+                    ONE_SCALE)
         )  # fmt: skip
     bad = [s for s in tensor.qparams.scales if _is_bad(s)]
     if bad:
