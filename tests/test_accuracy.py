@@ -269,5 +269,5 @@ def test_the_tool_says_what_is_wrong_in_one_line(demo_model):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.splitlines() == [
-        "accuracy: no.npy: cannot be read: No such file or directory"
+        "accuracy: no.npy: cannot be read: no such file or directory"
     ]

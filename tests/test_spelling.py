@@ -4,7 +4,8 @@ import pytest
 
 from tflite_requant.spelling import meant, or_meant
 
-KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8")
+KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8", "litert-reference",
+         "litert-xnnpack")
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,8 @@ KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8")
         ("Symmetric_PO2", "did you mean symmetric-po2?"),
         ("INT8", "did you mean int8?"),
         ("float", ""),
+        ("litert", "did you mean litert-reference?"),
+        ("LiteRT", "did you mean litert-reference?"),
         ("", ""),
     ],
 )

@@ -186,7 +186,7 @@ def _rounded_bias(outcome) -> list[Finding]:
     if not outcome.bias_rounded:
         return []
     found = f"its bias was rounded by up to {outcome.bias_rounded:.2g} output steps"
-    hint = "its few bits at one position hold no more"
+    hint = "more [bias] bits in the scheme lose less, where the hardware holds them"
     return [Finding("note", outcome.label, "bias-position", found, "", hint)]
 
 

@@ -15,6 +15,7 @@ from tflite_requant.errors import FormatError, UsageError
 from tflite_requant.flatbuffer import read, write
 from tflite_requant.model import Model, Operator, Tensor
 from tflite_requant.validation import require_sound
+from tflite_requant.wording import reason_of
 
 
 def load(source: str | os.PathLike | bytes, *, sound: bool = True) -> Model:
@@ -93,7 +94,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {_reason(error)}") from None
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from None
 
 
 def check_writable(path: Path) -> None:
@@ -129,14 +130,14 @@ def write_all(files: Mapping[Path, bytes]) -> None:
                 leftovers.callback(_remove, temporary)
                 _stage(temporary, place, data)
             except OSError as error:
-                raise UsageError(f"{path}: cannot be written: {_reason(error)}") from None
+                raise UsageError(f"{path}: cannot be written: {reason_of(error)}") from None
             staged.append((path, temporary, place))
         with _uninterrupted():
             for path, temporary, place in staged:
                 try:
                     os.replace(temporary, place)
                 except OSError as error:
-                    raise UsageError(f"{path}: cannot be replaced: {_reason(error)}") from None
+                    raise UsageError(f"{path}: cannot be replaced: {reason_of(error)}") from None
         for folder in {place.parent for _, _, place in staged}:
             _flush_folder(folder)
 
@@ -185,9 +186,3 @@ def _is_special(path: Path) -> bool:
 def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
-
-
-def _reason(error: OSError) -> str:
-    """The system's words without its number: "no such file or directory"."""
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]

@@ -28,6 +28,10 @@ from tflite_requant.model.graph import Model, Operator, Subgraph, Tensor
 from tflite_requant.model.qparams import QArray
 from tflite_requant.validation import require_sound
 from tflite_requant.validation.made import SIZES, require_room
+from tflite_requant.wording import reason_of
+
+HINT = "runs in LiteRT only; ask for tensors that do not need it"
+CUSTOM_HINT = "runs only where its own runtime is; take the model that this was made from"
 
 Observer = Callable[
     [Subgraph, Operator, "tuple[QArray | None, ...]", "tuple[np.ndarray, ...]"], None
@@ -275,7 +279,7 @@ class Interpreter:
         for op in operators:
             reason = why_unsupported(subgraph, op) or why_unverified(self.arithmetic, subgraph, op)
             if reason:
-                hint = "runs in LiteRT only; ask for tensors that do not need it"
+                hint = CUSTOM_HINT if op.opcode == "CUSTOM" else HINT
                 findings.append(Finding("error", subgraph.label(op), "kernel", reason, "", hint))
             else:
                 findings += refusals(self.arithmetic, subgraph, op)
@@ -305,7 +309,7 @@ def _as_model(model: Model | bytes | str | PathLike) -> Model:
         is_data = isinstance(model, (bytes, bytearray, memoryview))
         made = read(bytes(model) if is_data else Path(model).read_bytes())
     except OSError as error:
-        raise UsageError(f"{model}: {error.strerror or error}") from None
+        raise UsageError(f"{model}: {reason_of(error)}") from None
     require_sound(made)
     return made
 

@@ -9,9 +9,11 @@ ALIKE = 0.6  # of difflib's ratio
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """ "did you mean NAME?" where a known word is spelled almost like this one, or ""."""
+    """ "did you mean NAME?" where a known word is spelled almost like this one, or is the first
+    that goes on behind it with a dash; or ""."""
     plain = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), plain, n=1, cutoff=ALIKE)
+    near = [name for name in plain if word and name.startswith(f"{word.lower()}-")]
+    near = near or get_close_matches(word.lower(), plain, n=1, cutoff=ALIKE)
     return f"did you mean {plain[near[0]]}?" if near else ""
 
 

@@ -1,4 +1,4 @@
-"""Numbers as people say them."""
+"""Numbers as people say them, and the system's words."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def share(part: float) -> str:
     if not part:
         return "none"
     return f"{part:.3%}" if part >= LEAST_SHARE else f"<{LEAST_SHARE:.3%}"
+
+
+def reason_of(error: OSError) -> str:
+    """The system's words without its number: "no such file or directory"."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

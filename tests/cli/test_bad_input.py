@@ -79,10 +79,12 @@ CASES = {
         "mine.toml: [weights]: unknown key 'granularitee'; need one of dtype, granularity",
     ),
     "scheme-not-toml": ("tiny.tflite -s broken.toml", "broken.toml: not TOML"),
-    "no-scheme-file": ("tiny.tflite -s missing.toml", "missing.toml: cannot be read"),
+    "no-scheme-file": ("tiny.tflite -s missing.toml", "as a scheme: no such file"),
     "scheme-name": (
-        "tiny.tflite -s symetric", "unknown scheme 'symetric', did you mean symmetric?"
+        "tiny.tflite -s symetric",
+        "unknown scheme 'symetric', did you mean symmetric? `tflite-requant schemes` lists all",
     ),
+    "scheme-unlike": ("tiny.tflite -s tensorrt", "need a .toml file or one of edgetpu-symmetric, "),
     "scheme-empty": ("tiny.tflite -s int8,", "--scheme 'int8,': an empty name"),
     "scheme-twice": ("tiny.tflite -s int8,int8", "two schemes are named 'int8'"),
     "schemes-name": ("schemes symetric", "unknown scheme 'symetric'"),
@@ -134,7 +136,14 @@ CASES = {
         "tiny.tflite --require exceptions==1.2.3",
         "--require 'exceptions==1.2.3': need",
     ),
-    "no-calibration": ("tiny.tflite --calibration missing.npy", "missing.npy"),
+    "no-calibration": (
+        "tiny.tflite --calibration missing.npy",
+        "missing.npy: cannot be read: no such file",
+    ),
+    "arithmetic": (
+        "run tiny.tflite --inputs random:1 --arithmetic litert",
+        "unknown arithmetic 'litert', did you mean litert-reference?",
+    ),
 }
 
 

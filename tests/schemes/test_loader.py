@@ -124,13 +124,14 @@ CONTRADICTIONS = {
     "override-int16": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"',
                        "[[override]] 1 activations: zero_point = 'any' for int16"),
     "allow-misspelled": ('[operators]\nallow = ["CONV2D", "RELU"]',
-                         "docs/operators.md for 'CONV2D' (did you mean CONV_2D?)"),
+                         "docs/operators.md in the sources for 'CONV2D' (did you mean CONV_2D?)"),
     "allow-unheard-of": ('[operators]\nallow = ["*", "XYZZY"]',
-                         "an operator of docs/operators.md for 'XYZZY'"),
+                         "an operator of docs/operators.md in the sources for 'XYZZY'"),
     "cpu-misspelled": ('[operators]\ncpu = ["SoftMax"]',
                        "(did you mean SOFTMAX or LOG_SOFTMAX?)"),
     "override-misspelled": ('[[override]]\noperator = "FullyConnected"\nbias.bits = 20',
-                            "operator = 'FullyConnected'; need an operator of docs/operators.md "
+                            "operator = 'FullyConnected'; need an operator of docs/operators.md in "
+                            "the sources "
                             "(did you mean FULLY_CONNECTED?)"),
     "key-misspelled": ("[activations]\nzero_pint = 0", "(did you mean zero_point?)"),
     "section-misspelled": ("[weight]", "unknown key 'weight'"),

@@ -21,6 +21,7 @@ from tflite_requant.errors import (
 )
 from tflite_requant.limits import allowing, parse_memory
 from tflite_requant.report.findings import finding_lines
+from tflite_requant.wording import reason_of
 
 UNUSABLE = 2
 BUG = 3
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         complain("out of memory; nothing was written. Give it fewer samples, or more memory")
         return UNUSABLE
     except OSError as error:
-        complain(f"cannot write the answer: {error.strerror or error}")
+        complain(f"cannot write the answer: {reason_of(error)}")
         return UNUSABLE
     except KeyboardInterrupt as error:
         return _interrupted(error)

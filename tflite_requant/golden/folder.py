@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflite_requant.errors import UsageError
+from tflite_requant.wording import reason_of
 
 MANIFEST = "manifest.json"
 
@@ -127,12 +128,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
     except OSError as error:
-        raise UsageError(f"{target}: cannot be written: {error.strerror}") from None
+        raise UsageError(f"{target}: cannot be written: {reason_of(error)}") from None
     try:
         yield temporary
         _replace(temporary, target)
     except OSError as error:
-        raise UsageError(f"{target}: cannot be written: {error.strerror or error}") from None
+        raise UsageError(f"{target}: cannot be written: {reason_of(error)}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from tflite_requant.extras import IMAGES, install
 from tflite_requant.feeds import stored_values
 from tflite_requant.model import Tensor
 from tflite_requant.model.dtypes import RANGES
+from tflite_requant.wording import reason_of
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {1: "L", 3: "RGB"}
@@ -148,4 +149,4 @@ def _reason(error: Exception) -> str:
     """What Pillow says, without the path that it repeats."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "no format that Pillow knows"
-    return getattr(error, "strerror", None) or " ".join(str(error).split())
+    return reason_of(error) if getattr(error, "strerror", None) else " ".join(str(error).split())

@@ -10,6 +10,7 @@ import numpy as np
 
 from tflite_requant.errors import SampleError
 from tflite_requant.samples.load import Samples, load_arrays
+from tflite_requant.wording import reason_of
 
 FILE_COLUMNS = ("file", "filename", "image")
 LABEL_COLUMNS = ("class_index", "label", "class")
@@ -59,7 +60,7 @@ def read_table(path: Path) -> LabelTable:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise SampleError(f"{path}: cannot be read: {reason_of(error)}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise SampleError(f"{path}: no table of labels: {error}") from None
     header = list(rows[0]) if rows else []

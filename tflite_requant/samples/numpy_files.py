@@ -11,6 +11,7 @@ from numpy.lib import format as npy
 
 from tflite_requant import limits
 from tflite_requant.errors import SampleError
+from tflite_requant.wording import reason_of
 
 MAGIC = b"\x93NUMPY"
 SHOWN_BYTES = 8
@@ -24,7 +25,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         return _archive(path) if path.suffix == ".npz" else {"": _array(path)}
     except OSError as error:
-        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise SampleError(f"{path}: cannot be read: {reason_of(error)}") from None
 
 
 def _array(path: Path) -> np.ndarray:

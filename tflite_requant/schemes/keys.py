@@ -94,7 +94,7 @@ def operator_name(value: Any) -> str | None:
         return "an operator's name"
     if value in OPERATORS:
         return None
-    return "an operator of docs/operators.md"
+    return "an operator of docs/operators.md in the sources"
 
 
 def _operator_hint(value: Any) -> str:
@@ -116,7 +116,7 @@ def _names(star: bool) -> Check:
             return shape
         wrong = [v for v in value if operator_name(v) and not (star and v == "*")]
         listed = ", ".join(repr(v) for v in wrong)
-        return f"an operator of docs/operators.md for {listed}" if wrong else None
+        return f"an operator of docs/operators.md in the sources for {listed}" if wrong else None
 
     HINTS[check] = _operator_hint
     return check

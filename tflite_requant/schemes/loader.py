@@ -22,7 +22,8 @@ from tflite_requant.schemes.scheme import (
     Scheme,
     WeightLaw,
 )
-from tflite_requant.spelling import meant, or_meant
+from tflite_requant.spelling import meant
+from tflite_requant.wording import reason_of
 
 if sys.version_info >= (3, 11):  # noqa: UP036
     import tomllib
@@ -50,9 +51,11 @@ def preset_names() -> tuple[str, ...]:
 def preset_text(name: str) -> str:
     """A preset's TOML. Raises SchemeError for a name that is not one."""
     if name not in preset_names():
+        near = meant(name, preset_names())
         raise SchemeError(
-            f"unknown scheme {name!r}{or_meant(name, preset_names())}; need a .toml file or one "
-            f"of {', '.join(preset_names())}"
+            f"unknown scheme {name!r}, {near} `tflite-requant schemes` lists all"
+            if near
+            else f"unknown scheme {name!r}; need a .toml file or one of {', '.join(preset_names())}"
         )
     return (resources.files("tflite_requant.schemes") / f"{name}.toml").read_text("utf-8")
 
@@ -78,8 +81,8 @@ def _file_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise SchemeError(f"{path}: cannot be read as a scheme: {reason}") from None
+        what = reason_of(error) if isinstance(error, OSError) else "not a text file"
+        raise SchemeError(f"{path}: cannot be read as a scheme: {what}") from None
 
 
 def parse_scheme(text: str, origin: str) -> Scheme:
