@@ -29,7 +29,10 @@ ELSEWHERE = ("docs/golden-vectors.md",)  # has a test of its own
 SLOW = ("docs/accuracy.md",)
 # pip made the environment that tests run in; its extras are compared below.
 INSTALLS = ("$ python3 -m pip install .", "$ python3 -m pip install '.[runtime,images]'")
-COMMAND = re.compile(r"^(\$ |tools/|\./|tflite-requant |python3? |pip |make )", re.MULTILINE)
+ACTIVATION = "$ . .venv/bin/activate"
+DEMO_PLACE = Path("build", "demo")  # where `make run` writes, and README.md goes on from there
+UP = "../../"
+COMMAND = re.compile(r"^(\$ |tools/|\.{1,2}/|tflite-requant |python3? |pip |make )", re.MULTILINE)
 KINDS = ("console", "sh", "text", "python", "make", "starlark", "toml", "")
 
 
@@ -85,13 +88,36 @@ def test_every_command_is_in_a_fence_that_is_tested(page):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p not in (*ELSEWHERE, *SLOW) and commands(p)])
-def test_commands(desk, page):
+def test_commands(as_cloned, page):
+    folder = as_cloned
     for line in commands(page):
-        if line in INSTALLS or line.startswith("$ make "):
+        if line in (*INSTALLS, ACTIVATION) or line.startswith("$ make "):
             continue
-        done = shell(line.removeprefix("$ "), desk)
+        if line.startswith("$ cd "):
+            folder /= line.removeprefix("$ cd ")
+            continue
+        done = shell(line.removeprefix("$ "), folder)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert done.stderr == "", line
+
+
+@pytest.fixture
+def as_cloned(desk, request):
+    """README.md begins in the root of a checkout, which holds no model; other pages beside one."""
+    if request.getfixturevalue("page") == "README.md":
+        for file in desk.glob("digits_*"):
+            file.unlink()
+        (desk / DEMO_PLACE).mkdir(parents=True)
+    return desk
+
+
+def test_the_readme_begins_with_what_makes_its_environment():
+    first, *rest = commands("README.md")
+    assert first == "$ make run"
+    copied = f"$ cp examples/demo/digits_* {DEMO_PLACE}"
+    assert rest[:3] == [ACTIVATION, copied, f"$ cd {DEMO_PLACE}"]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert f"DEMO_OUT := {DEMO_PLACE}" in makefile and "\tmkdir -p $(DEMO_OUT)\n" in makefile
 
 
 def test_the_count_of_synthetic_images_is_the_constant():
@@ -130,7 +156,7 @@ def test_commands_and_what_they_print(desk, page):
 
 def accepted(line: str, monkeypatch) -> None:
     """Raises SystemExit for words that the program's parser does not take."""
-    words = shlex.split(line)
+    words = shlex.split(line.removeprefix(UP))
     if words[0].startswith("tools/"):
         monkeypatch.setattr(sys, "argv", words)
         tool = runpy.run_path(str(ROOT / words[0]), run_name="tool")
@@ -182,7 +208,7 @@ WITH_STAND_INS = [(p, line) for p in PAGES for line in commands(p, "sh")]
 def test_commands_on_stand_ins(stand_ins, page, line):
     if not litert_available() and "--through interpreter" not in line:
         pytest.skip("needs ai-edge-litert")
-    done = shell(line, stand_ins)
+    done = shell(line.removeprefix(UP), stand_ins)
     assert (done.returncode, done.stderr) == (0, ""), line
     names = [word.partition("/")[2] for word in line.split() if word.startswith("$MODELS/")]
     assert done.stdout.startswith(tuple(n.replace("$MODEL", "another") for n in names) or "profile")
