@@ -11,7 +11,10 @@ from tflite_requant.c_array import main as c_array_alone
 from tflite_requant.cli import main
 from tflite_requant.errors import UsageError
 
-COMPILERS = {".c": ("cc", "-std=c11"), ".cc": ("c++", "-std=c++11")}
+COMPILERS = {
+    "c99": ("cc", ".c"), "c11": ("cc", ".c"), "c++98": ("c++", ".cc"), "c++11": ("c++", ".cc"),
+    "c++17": ("c++", ".cc"),
+}  # fmt: skip
 PRINTER = """\
 #include <stdint.h>
 #include <stdio.h>
@@ -23,9 +26,9 @@ int main(void) {
 """
 
 
-@pytest.mark.parametrize("suffix", COMPILERS)
-def test_compiles_to_the_same_bytes(tmp_path, suffix):
-    compiler, standard = COMPILERS[suffix]
+@pytest.mark.parametrize("standard", COMPILERS)
+def test_compiles_to_the_same_bytes(tmp_path, standard):
+    compiler, suffix = COMPILERS[standard]
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler}")
     data = bytes(range(256)) + b"tail"
@@ -34,7 +37,7 @@ def test_compiles_to_the_same_bytes(tmp_path, suffix):
     (tmp_path / "kws-int8.h").write_text(header)
     (tmp_path / f"main{suffix}").write_text(PRINTER)
     files = [f"kws-int8{suffix}", f"main{suffix}"]
-    flags = [standard, "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    flags = [f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic"]
     subprocess.run([compiler, *flags, *files, "-o", "main"], cwd=tmp_path, check=True)
     assert subprocess.run(["./main"], cwd=tmp_path, capture_output=True).stdout == data
 
@@ -46,10 +49,22 @@ def test_compiles_to_the_same_bytes(tmp_path, suffix):
         ("kws-v2.int8", "kws_v2_int8"),
         ("2nd", "model_2nd"),
         ("modèle", "mod_le"),
+        ("kws--v2__int8", "kws_v2_int8"),
     ],
 )
 def test_names(stem, name):
     assert c_name(stem) == name
+
+
+def test_no_name_that_cpp_keeps_for_itself():
+    """Double underscores, or one and a capital in front."""
+    texts = [re.sub("#include.*", "", text) for text in c_array(b"x", "_Kws__v2-.int8")]
+    words = {w for text in texts for w in re.findall(r"\w+", text)}
+    reserved = {w for w in words if re.search("__|^_[A-Z]", w)}
+    assert reserved == {
+        "__cplusplus", "_MSC_VER", "__declspec", "__STDC_VERSION__", "_Alignas", "__GNUC__",
+        "__ARMCC_VERSION", "__attribute__",
+    }  # fmt: skip
 
 
 def test_no_name_can_be_made():

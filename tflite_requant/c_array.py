@@ -44,13 +44,19 @@ SOURCE = """\
 /* Made by tflite_requant. */
 #include "{header}"
 
-#ifdef __cplusplus
-#define {guard}_ALIGNED alignas({alignment})
+#if defined(_MSC_VER)
+#define {macro} __declspec(align({alignment}))
+#elif defined(__cplusplus) && __cplusplus >= 201103L
+#define {macro} alignas({alignment})
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {macro} _Alignas({alignment})
+#elif defined(__GNUC__) || defined(__ARMCC_VERSION)
+#define {macro} __attribute__((aligned({alignment})))
 #else
-#define {guard}_ALIGNED _Alignas({alignment})
+#error "say here how this compiler aligns to {alignment} bytes; C11 and C++11 are known"
 #endif
 
-{guard}_ALIGNED const unsigned char {name}[{size}] = {{
+{macro} const unsigned char {name}[{size}] = {{
 {body}
 }};
 const unsigned int {name}_size = {size};
@@ -60,7 +66,8 @@ const unsigned int {name}_size = {size};
 def c_array(data: bytes, stem: str) -> tuple[str, str]:
     """(source, header) of a model's bytes. stem: of both file names; the array is called after it.
 
-    C11, C++11. Raises UsageError where no C name can be made of the stem.
+    C11 and C++11; older ones of compilers like GCC, too. Raises UsageError where no C name can be
+    made of the stem.
     """
     name = c_name(stem)
     values = [f"0x{byte:02x}," for byte in data]
@@ -70,6 +77,7 @@ def c_array(data: bytes, stem: str) -> tuple[str, str]:
     parts = {
         "name": name,
         "guard": f"{name.upper()}_H_",
+        "macro": f"{name.upper()}_ALIGNED",
         "header": f"{stem}.h",
         "size": len(data),
         "alignment": ALIGNMENT,
@@ -79,8 +87,9 @@ def c_array(data: bytes, stem: str) -> tuple[str, str]:
 
 
 def c_name(stem: str) -> str:
-    """A C identifier: letters, digits and underscores of a file's stem."""
-    name = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_")
+    """A C identifier: letters, digits and single underscores of a file's stem; C++ keeps double
+    ones for itself."""
+    name = re.sub(r"[\W_]+", "_", stem, flags=re.ASCII).strip("_")
     if not name:
         raise UsageError(f"{stem!r}: no C name can be made of it; use letters and digits")
     return f"model_{name}" if name[0].isdigit() else name
