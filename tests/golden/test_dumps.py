@@ -255,7 +255,7 @@ def test_hex_dump_on_the_command_line(golden, folder, capsys):
     [
         pytest.param(None, "nothing to compare", id="empty"),
         pytest.param("zz\n", "does not hold output", id="no-hex"),
-        pytest.param("00 01 02\n", "does not hold output", id="short"),
+        pytest.param("00 01 02\n", "does not hold output: 3 elements, needs 486$", id="short"),
     ],
 )
 def test_unusable_dumps(golden, tmp_path, content, said):
@@ -265,3 +265,20 @@ def test_unusable_dumps(golden, tmp_path, content, said):
         path.write_text(content)
     with pytest.raises(UsageError, match=said):
         compare_dump(golden[0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "form, content, said",
+    [
+        pytest.param("bin", b"123", "3 bytes are no whole number of int16", id="bin-half"),
+        pytest.param("bin", b"1234", "2 elements, needs 6", id="bin-short"),
+        pytest.param("hex", b"0001 0002", "2 elements, needs 6", id="hex-short"),
+        pytest.param("c", b"const int16_t y_y[2] = {1, 2};", "2 elements, needs 6", id="c-short"),
+    ],
+)
+def test_files_that_are_too_short(tmp_path, form, content, said):
+    """In the words of no library."""
+    (tmp_path / "y").write_bytes(content)
+    entry = {"name": "y", "dtype": "int16", "shape": [1, 6], "files": {form: "y"}}
+    with pytest.raises(UsageError, match=f"y: does not hold y: {said}$"):
+        read_array(tmp_path, entry, Request())

@@ -12,6 +12,7 @@ import tflite_requant as tr
 from tflite_requant.cli import main
 from tflite_requant.errors import UsageError
 from tflite_requant.golden import verify_golden_vectors
+from tflite_requant.golden.describe import attributes_value
 from tflite_requant.golden.folder import files_below
 from tflite_requant.golden.hexfile import parse_hex
 from tflite_requant.golden.layout import restore
@@ -53,6 +54,12 @@ def arrays_of(manifest: dict):
         yield from operator["constants"]
         for case in operator["cases"]:
             yield from case["arrays"]
+
+
+def test_options_that_say_nothing_are_left_out():
+    options = {"quantized_bias_type": "FLOAT32", "padding": "SAME", "stride_w": np.int32(2)}
+    assert attributes_value(options) == {"padding": "SAME", "stride_w": 2}
+    assert attributes_value({"quantized_bias_type": "INT32"}) == {"quantized_bias_type": "INT32"}
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -20,6 +20,8 @@ from tflite_requant.kernels import KernelError
 from tflite_requant.kernels._window import Axis, axes_2d, axis
 from tflite_requant.model import Tensor
 
+# Where nobody set it; a bias has the type that its tensor says.
+SILENT = {"quantized_bias_type": "FLOAT32"}
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 
 
@@ -77,9 +79,12 @@ def tensor_value(tensor: Tensor, name: str) -> dict[str, Any]:
 
 
 def attributes_value(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON has them; what is neither number nor text nor a list of those is left out."""
+    """Options as JSON has them; what is neither number nor text nor a list of those is left out,
+    and so is what says nothing."""
     found = {}
     for name, value in attributes.items():
+        if name in SILENT and value == SILENT[name]:
+            continue
         if isinstance(value, np.ndarray):
             value = value.tolist()
         if isinstance(value, (tuple, list)):

@@ -92,7 +92,10 @@ def parse_hex(
     if order == "little":
         grouped = grouped[:, ::-1]
     flat = np.ascontiguousarray(grouped).reshape(-1).view(dtype.newbyteorder(">")).astype(dtype)
-    return restore(flat[: _needed(shape, layout)], layout, shape)
+    needed = _needed(shape, layout)
+    if flat.size < needed:
+        raise ValueError(f"{flat.size} elements, needs {needed}")
+    return restore(flat[:needed], layout, shape)
 
 
 def _needed(shape: tuple[int, ...], layout: str) -> int:

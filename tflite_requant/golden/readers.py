@@ -55,7 +55,10 @@ def _npy(path: Path, name: str, dtype, shape, request):
 
 
 def _bin(path: Path, name: str, dtype, shape, request):
-    flat = np.frombuffer(path.read_bytes(), dtype.newbyteorder("<")).astype(dtype)
+    data = path.read_bytes()
+    if len(data) % dtype.itemsize:
+        raise ValueError(f"{len(data)} bytes are no whole number of {dtype}")
+    flat = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
     _need(flat.size, shape, request.layout)
     return restore(flat, request.layout, shape)
 
