@@ -337,6 +337,12 @@ def test_bazel_rules():
         assert re.search(rf'^{name} = |^def {name}\(|"{name}": |\b{name},', rules, re.M), name
 
 
+def test_the_record_that_is_explained_is_the_catalogs():
+    (record,) = blocks("docs/adding-an-operator.md", "text")
+    source = (ROOT / "tflite_requant" / "catalog" / "elementwise.py").read_text("utf-8")
+    assert record in source and "_ANY = by_dtype(uint8=1, int8=2, int16=4)" in source
+
+
 def test_readme_lists_the_schemes():
     readme = (ROOT / "README.md").read_text("utf-8")
     rows = [f"| `{name}` | {load_scheme(name).summary} |" for name in preset_names()]
