@@ -68,12 +68,14 @@ def desk(demo_model, folder):
     return folder
 
 
-def shell(line: str, folder: Path) -> subprocess.CompletedProcess:
-    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+def shell(line: str, desk: Path, inside: str = "") -> subprocess.CompletedProcess:
+    """Run a line in the desk, or in a folder inside it."""
+    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+        line, shell=True, cwd=desk / inside, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -89,14 +91,14 @@ def test_every_command_is_in_a_fence_that_is_tested(page):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p not in (*ELSEWHERE, *SLOW) and commands(p)])
 def test_commands(as_cloned, page):
-    folder = as_cloned
+    inside = ""
     for line in commands(page):
         if line in (*INSTALLS, ACTIVATION) or line.startswith("$ make "):
             continue
         if line.startswith("$ cd "):
-            folder /= line.removeprefix("$ cd ")
+            inside = line.removeprefix("$ cd ")
             continue
-        done = shell(line.removeprefix("$ "), folder)
+        done = shell(line.removeprefix("$ "), as_cloned, inside)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert done.stderr == "", line
 
