@@ -92,3 +92,17 @@ def inputs_for(model: Model, seed: int = 3) -> list[np.ndarray]:
         rng.integers(RANGES[t.dtype][0], RANGES[t.dtype][1] + 1, t.shape).astype(t.dtype)
         for t in model.inputs
     ]
+
+
+def conv_then(opcode, options=None, after=True):
+    """conv -> h -> opcode -> z (-> conv -> y)."""
+    net = Net()
+    x, h = net.act("x"), net.act("h", 0.02, 0)
+    z = net.act("z", 0.02, 0, shape=(1, 2, 2, 8) if opcode == "SPACE_TO_DEPTH" else None)
+    net.conv(x, h)
+    net.operator(opcode, (h,), (z,), options or {})
+    if not after:
+        return net.build((x,), (z,))
+    y = net.act("y", 0.3, 100, shape=(1, 2, 2, 2) if opcode == "SPACE_TO_DEPTH" else None)
+    net.conv(z, y)
+    return net.build((x,), (y,))
