@@ -315,8 +315,8 @@ class TestExceptions:
     def test_what_only_quantize_touches_says_what_to_do(self, demo):
         result = requantize(demo, "symmetric", options=Options(keep_io=True))
         hints = {f.hint for f in check(result.model, load_scheme("symmetric"))}
-        assert "QUANTIZE converts this input or output; requantize without --keep-io leaves it " \
-               "out" in hints  # fmt: skip
+        assert "QUANTIZE converts this input or output; without --keep-io it is put on the " \
+               "scheme" in hints  # fmt: skip
         plain = requantize(result.model, "symmetric")
         assert not any("--keep-io" in f.hint for f in check(plain.model, load_scheme("symmetric")))
 

@@ -10,7 +10,7 @@ from tflite_requant.schemes import Scheme
 
 Ported = tuple[Operator, "OpSpec | None", list]  # an operator and its activation ports
 KEPT = "was kept as it was: asked for by --keep-unknown"
-BORDER = "QUANTIZE converts this input or output; requantize without --keep-io leaves it out"
+BORDER = "QUANTIZE converts this input or output; without --keep-io it is put on the scheme"
 BETWEEN = "QUANTIZE alone reads and writes it; no kernel computes with it"
 
 

@@ -19,6 +19,7 @@ BIAS_SCALE_TOLERANCE = 1e-5
 CHECKED_BIAS_SCALE = 0.02  # of an output step: what uint8 kernels accept
 MULTIPLIER_LIMIT = 256.0
 COARSER = "a larger weights scale"
+SATURATING = "where inputs reach that far, sums saturate and results differ; " + COARSER
 FUSED_BOUNDS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 
 
@@ -168,5 +169,5 @@ class Weighted:
                 f"{needed[worst]} bits"
             )
             severity = "warning" if law.saturates else "error"
-            hint = "it saturates where it does" if law.saturates else COARSER
+            hint = SATURATING if law.saturates else COARSER
             yield Finding(severity, self.where, "accumulator-width", found, f"{bits} bits", hint)

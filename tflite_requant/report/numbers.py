@@ -42,7 +42,7 @@ NUMBERS: Mapping[str, tuple[str, Callable[[Report], float]]] = {
         _share("exact_channels", "channels"),
     ),
     "exact_weights": (
-        "percent of weights that kept their real numbers",
+        "percent of weights that kept their real numbers, or are of channels proven constant",
         _share("exact_weights", "weights"),
     ),
     "dead_channels": (

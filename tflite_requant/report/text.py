@@ -62,7 +62,8 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         ]
     dead = sum(op.dead_channels for op in report.operators)
     if dead:
-        pairs.append(("dead", f"{plural(dead, 'channel')} proven constant for every input"))
+        gone = "proven constant, weights given up; counted as exact"
+        pairs.append(("dead", f"{plural(dead, 'channel')} {gone}"))
     if report.metrics:
         pairs.append(("measured", _measured(report.metrics)))
     else:
