@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -144,6 +145,11 @@ def _one_child(folder: Path, jobs, resolver: str, keep_all: bool, timeout, threa
     return results
 
 
+def one_line(text: str) -> str:
+    """What LiteRT said, cut at a word where it is long."""
+    return textwrap.shorten(text, LONGEST_LINE, placeholder=" ...")
+
+
 def _ending(code: int, stderr: bytes) -> str:
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     last = f" ({lines[-1].strip()})" if lines else ""
@@ -184,7 +190,7 @@ def _child(folder: Path) -> None:
             found = _invoke(folder / f"{i}.tflite", batches, request)
             np.savez(folder / f"{i}.out.npz", **found)
         except (RuntimeError, ValueError) as error:
-            (folder / f"{i}.error").write_text(" ".join(str(error).split())[:LONGEST_LINE])
+            (folder / f"{i}.error").write_text(one_line(str(error)))
         (folder / f"{i}.done").touch()
 
 

@@ -11,6 +11,7 @@ from tflite_requant.runtime import (
     litert_available,
     litert_run,
     litert_run_many,
+    one_line,
 )
 from tflite_requant.testing import TensorSpec, one_operator_model
 
@@ -18,6 +19,19 @@ pytestmark = pytest.mark.skipif(not litert_available(), reason="ai-edge-litert i
 
 SIZE = (1, 3)
 X = np.array([[-5, 0, 7]], np.int8)
+
+
+@pytest.mark.parametrize(
+    "said, told",
+    [
+        ("one\n  two", "one two"),
+        (f"{'x' * 290} word last-words", f"{'x' * 290} word ..."),
+        ("y" * 299, "y" * 299),
+    ],
+    ids=["lines", "long", "fits"],
+)
+def test_what_litert_says_is_cut_at_a_word(said, told):
+    assert one_line(said) == told
 
 
 def _relu() -> bytes:
