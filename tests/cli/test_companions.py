@@ -1,8 +1,11 @@
 """`--report` and `--overlay`: which files, which contents, which refusals."""
 
 import json
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,9 +17,27 @@ from tflite_requant.errors import UsageError
 from tflite_requant.report import html
 from tflite_requant.report.html import inspection, page
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def names(folder) -> set[str]:
     return {p.name for p in folder.iterdir()}
+
+
+def test_a_page_is_made_without_a_word_of_fonts(tiny):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    home = tiny.parent / "home"
+    home.mkdir()
+    words = [sys.executable, "-m", "tflite_requant", "tiny.tflite", "-o", "x.tflite", "--report"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home)}
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [*words, "q.html", "-q"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(home.rglob("fontlist*"))  # they were looked for
 
 
 def test_data_and_overlay(tiny, capsys):

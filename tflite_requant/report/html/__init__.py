@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 
 from tflite_requant.errors import UsageError
@@ -12,6 +13,10 @@ PACKAGES = ("jinja2", "matplotlib")
 
 def require_packages() -> None:
     """Raises UsageError where one that pages are made with is not installed."""
+    # That it makes a list of the fonts, once a home, is no news for who asked for a page.
+    logger = logging.getLogger("matplotlib")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.ERROR)
     for name in PACKAGES:
         try:
             import_module(name)
