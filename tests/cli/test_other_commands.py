@@ -21,6 +21,18 @@ def told(capsys, *words: str) -> str:
     return out
 
 
+@pytest.mark.parametrize(
+    "command, said",
+    [
+        ("check", "only errors are printed"),
+        ("inspect", "no table of operators; what else is asked for is printed all the same"),
+        ("schemes", "changes nothing: what is asked for is printed all the same"),
+    ],
+)
+def test_help_says_what_quiet_leaves_out(capsys, command, said):
+    assert f"-q, --quiet {said}" in " ".join(told(capsys, command, "--help").split())
+
+
 # --- inspect -----------------------------------------------------------------------------------
 
 

@@ -45,7 +45,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--require", metavar="CONDITIONS", default="",
         help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
         f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored, "
-        "logits_sqnr what requantize calls sqnr of a classifier",
+        "logits_sqnr what requantize calls sqnr of a classifier: of the logits, each sample's mean "
+        "removed, which the table of tensors keeps",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 

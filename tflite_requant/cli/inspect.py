@@ -12,6 +12,7 @@ from tflite_requant.report.layout import fields, plural, shorten, table, wrap
 
 SUMMARY = "Show what is in a model: operators, quantization and what is unusual about it."
 USAGE = "MODEL [flags]"
+QUIET = "no table of operators; what else is asked for is printed all the same"
 SHORT_DTYPES = {
     "uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "float32": "f32",
     "float16": "f16",

@@ -69,7 +69,8 @@ class Parser(argparse_flags.ArgumentParser):
             "--max-memory", metavar="SIZE",
             help="such as 4G: refuse models that take more; default 1G, or 16 times the file",
         )  # fmt: skip
-        common.add_argument("-q", "--quiet", action="store_true", help="only errors are printed")
+        quiet = getattr(module, "QUIET", "only errors are printed")
+        common.add_argument("-q", "--quiet", action="store_true", help=quiet)
         common.add_argument("-v", "--verbose", action="store_true", help="everything is told")
         common.add_argument(
             "--version", action="version", version=f"{PROGRAM} {VERSION}", help="print the version"

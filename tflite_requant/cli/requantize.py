@@ -73,8 +73,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]|random:N",
         help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need "
-        "no data; default synthetic for schemes by which weights leave their grids (powers of two, "
-        "one scale a tensor) and models of colour images, else prior",
+        "no data; default synthetic where both the scheme makes weights leave their grids (powers "
+        "of two, one scale a tensor) and the model is one of colour images, else prior",
     )  # fmt: skip
     pictures.add_flags(how)
     how.add_argument(
@@ -95,8 +95,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--require", metavar="CONDITIONS", default="",
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
         f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
-        f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits "
-        "(compare's logits_sqnr), or of the worst output where there are none",
+        f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits, "
+        "each sample's mean removed (compare's logits_sqnr), or of the worst output where "
+        "there are none",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"

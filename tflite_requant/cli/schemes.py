@@ -12,6 +12,7 @@ SUMMARY = """\
 List the schemes that come with the program, print one to start your own, or
 check such a file."""
 USAGE = "[NAME|FILE.toml] [flags]"
+QUIET = "changes nothing: what is asked for is printed all the same"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
