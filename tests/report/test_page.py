@@ -1,5 +1,6 @@
 """The HTML page: whole in itself, well formed, the same bytes every time."""
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,9 +13,9 @@ pytest.importorskip("matplotlib")
 from tflite_requant.cli import main  # noqa: E402
 from tflite_requant.errors import Finding  # noqa: E402
 from tflite_requant.outcome import OperatorOutcome, Report  # noqa: E402
-from tflite_requant.report.html.page import cards, tensor_name  # noqa: E402
-from tflite_requant.report.words import COLUMNS, KEPT  # noqa: E402
-from tflite_requant.study.outcome import Study, TensorStudy  # noqa: E402
+from tflite_requant.report.html.page import cards, page, tensor_name  # noqa: E402
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR  # noqa: E402
+from tflite_requant.study.outcome import GIVEN, Study, TensorStudy  # noqa: E402
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -83,8 +84,6 @@ def test_long_names_do_not_push_the_page_sideways(demo_page):
 
 @pytest.mark.parametrize("where, told", [("op 2 LSTM", 1), ("tensor 2 x", 0)])
 def test_exceptions_say_whose_numbers_they_tell(where, told):
-    from tflite_requant.report.html.page import page
-
     op = OperatorOutcome(0, 1, "ADD", "op 1 ADD a", "grid-exact", result_index=2)
     finding = Finding("exception", where, "law", "found")
     report = Report("s", "", "", "", True, operators=(op,), findings=(finding,))
@@ -96,7 +95,6 @@ def test_exceptions_say_whose_numbers_they_tell(where, told):
 def test_names_are_escaped(demo_page):
     assert "<b>" in demo_page  # of the template
     from tflite_requant.outcome import Report
-    from tflite_requant.report.html.page import page
     from tflite_requant.study.outcome import Study
 
     report = Report("<i>", "a & b", "litert-reference", "no data", True)
@@ -164,12 +162,14 @@ def tensor(index: int, sqnr: float | None) -> TensorStudy:
     [
         pytest.param(
             (1,), True, {},
-            "20.68 dB SQNR of the logits, synthetic images on 4 samples, against the source",
+            "20.68 dB SQNR of the logits, on made-up inputs 4 samples of synthetic images; real "
+            "ones may differ by several dB",
             id="logits-made-up",
         ),
         pytest.param(
             (2, 0), False, {},
-            "9.00 dB SQNR of the worst output, synthetic images on 4 samples, against the source",
+            "9.00 dB SQNR of the worst output, on made-up inputs 4 samples of synthetic images; "
+            "real ones may differ by several dB",
             id="outputs-made-up",
         ),
         pytest.param(
@@ -185,6 +185,35 @@ def test_the_headline_is_of_what_the_result_is_judged_by(judged, logits, metrics
     report = Report("s", "", "", "", True, metrics=metrics)
     found = [" ".join(card) for card in cards(report, study)]
     assert said in found and sum("SQNR" in card for card in found) == 1
+
+
+@pytest.mark.parametrize(
+    "metrics, data, yardstick, of_logits",
+    [
+        pytest.param({}, "synthetic images", 0, 0, id="made-up"),
+        pytest.param({}, GIVEN, 1, 0, id="given"),
+        pytest.param({"sqnr": 9.0, "samples": 4}, GIVEN, 1, 0, id="measured"),
+        pytest.param({"sqnr": 9.0, "logits_sqnr": 9.0, "samples": 4}, GIVEN, 1, 1, id="logits"),
+    ],
+)
+def test_made_up_inputs_have_no_yardstick(metrics, data, yardstick, of_logits):
+    study = Study(4, data, "y", (tensor(1, 20.68),), (), (1,), True)
+    report = Report("s", "", "", "", True, metrics=metrics)
+    made = " ".join(html.unescape(page(report, study, "m.tflite", {})).split())
+    assert (made.count(SQNR), made.count(LOGITS)) == (yardstick, of_logits)
+
+
+def test_operators_of_several_subgraphs_have_both_numbers():
+    ops = tuple(
+        OperatorOutcome(
+            i, 0, "ADD", "op 0 ADD a", "grid-exact", sum_bits=18, bias_bits=9 if i else None
+        )
+        for i in range(2)
+    )
+    made = page(Report("s", "", "", "", True, operators=ops), Study(1, "x", "y", (), ()), "m", {})
+    assert '<td class="n">0.0</td>' in made and '<td class="n">1.0</td>' in made
+    assert '<td class="n">18b</td>' in made and '<td class="n">18b, 9b</td>' in made
+    assert f"Op: {COLUMNS['op']}." in made and "Sum, bias: " in made
 
 
 def test_a_model_alone(demo_model, folder, capsys):

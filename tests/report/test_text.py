@@ -11,7 +11,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
-from tflite_requant.report.words import COLUMNS, KEPT, SQNR
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -232,6 +232,12 @@ def test_verbose_says_what_its_words_mean():
     assert SQNR not in found
     measured = replace(REPORT, metrics={"sqnr": 20.0, "samples": 1.0})
     assert f"SQNR: {SQNR}" in " ".join(lines_of(measured, verbose=True))
+    assert LOGITS not in found
+    measured = replace(REPORT, metrics={"sqnr": 20.0, "logits_sqnr": 20.0, "samples": 1.0})
+    assert f"logits: {LOGITS}" in " ".join(lines_of(measured, verbose=True))
+    assert COLUMNS["op"] not in found
+    second = replace(REPORT, operators=(CONV, replace(FC, subgraph=1)))
+    assert f"op: {COLUMNS['op']}" in " ".join(lines_of(second, verbose=True))
     bare = replace(REPORT, operators=(clamped(0, (0.0, 0.0)),), tensors=())
     assert not [line for line in lines_of(bare, verbose=True) if line.startswith("shifts")]
 

@@ -81,9 +81,10 @@ def study_of(source, result, samples, seed: int, progress: bool) -> Study:
     from tflite_requant.samples import load_samples
     from tflite_requant.statistics.synthetic import SyntheticImages
     from tflite_requant.study import study
+    from tflite_requant.study.outcome import GIVEN
 
     if samples is not None:
-        few, data = samples.limited(SAMPLES), "of those given to calibrate on"
+        few, data = samples.limited(SAMPLES), GIVEN
     else:
         try:
             few, data = SyntheticImages(source, MADE_UP, seed), "synthetic images"

@@ -50,7 +50,7 @@ def _overview(found: Comparison, b: str) -> list[tuple[str, str]]:
     if not found.equal:
         pairs += [("output", _output(t)) for t in found.outputs]
     if found.logits_sqnr is not None and not found.equal:
-        pairs.append(("logits", f"SQNR of the logits {decibels(found.logits_sqnr)}"))
+        pairs.append(("logits", f"SQNR of the logits {decibels(found.logits_sqnr)}, means removed"))
     if found.same_top1 is not None:
         share = percent(found.same_top1, found.samples)
         pairs.append(("top-1", f"the same in {found.same_top1:,} of {found.samples:,} ({share})"))

@@ -10,7 +10,7 @@ from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.report.findings import finding_lines, severity_counts
 from tflite_requant.report.layout import fields, percent, plural, shorten, table, wrap
-from tflite_requant.report.words import COLUMNS, KEPT, SQNR
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
 SHOWN_NOTES = 3
@@ -162,7 +162,7 @@ def operator_table(report: Report) -> list[str]:
     head = ("op", "new", "name", "exactness", "exact", "shifts", "sum", "bias", "folded", "lost")
     rows = [
         (
-            f"{op.subgraph}.{op.index}" if several else str(op.index),
+            number_of(op, several),
             str(op.result_index) if report.renumbered else "",
             shorten(op.name, NAME_WIDTH),
             op.exactness,
@@ -178,10 +178,16 @@ def operator_table(report: Report) -> list[str]:
     return table(head, rows, ">><<>>>>>>", cut=2, tight=True)
 
 
+def number_of(op: OperatorOutcome, several: bool) -> str:
+    """An operator's number in the source; with its subgraph where several have operators."""
+    return f"{op.subgraph}.{op.index}" if several else str(op.index)
+
+
 def _legend(report: Report) -> list[str]:
     """What the columns of the table say, and the words of the line of tensors."""
     weighted = any(op.channels for op in report.operators)
     shown = {
+        "op": len({op.subgraph for op in report.operators}) > 1,
         "op, new": report.renumbered,
         "shifts": any(op.shifts for op in report.operators),
         "sum, bias": weighted,
@@ -192,6 +198,7 @@ def _legend(report: Report) -> list[str]:
     said = [f"{name}: {COLUMNS[name]}" for name in COLUMNS if shown[name]]
     said += [f"{name}: {KEPT[name]}" for name in KEPT if name in kept and report.changed]
     said += [f"SQNR: {SQNR}"] if "sqnr" in report.metrics else []
+    said += [f"logits: {LOGITS}"] if "logits_sqnr" in report.metrics else []
     return ["", *(line for text in said for line in wrap(text, "  ", "    "))] if said else []
 
 

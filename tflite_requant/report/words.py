@@ -15,8 +15,15 @@ KEPT: Mapping[str, str] = {
 
 SQNR = "in 8-bit classifiers two kernels of one runtime are 20 to 30 dB apart at the logits"
 
+LOGITS = (
+    "the real values that the last SOFTMAX reads, times its beta, each sample's mean removed, "
+    "because it cancels; an SQNR in a table of tensors or operators removes none, so that of the "
+    "same tensor differs a little"
+)
+
 # What the table of operators tells, by its columns.
 COLUMNS: Mapping[str, str] = {
+    "op": "S.N is operator N of subgraph S",
     "op, new": "number in the source, as in notes; in the result, as in exceptions",
     "shifts": "2^k is the whole multiplier; k alone stands for M x 2^k, 0.5 <= M < 1",
     "sum, bias": "bits that hold every sum; bits of the largest bias",

@@ -66,6 +66,9 @@ class WeightsStudy:
     only_shifts: bool
 
 
+GIVEN = "of those given to calibrate on"
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """samples: how many were run; data: what they were; arithmetic: profile of the result's run.
@@ -81,6 +84,11 @@ class Study:
     weights: tuple[WeightsStudy, ...]
     judged: tuple[int, ...] = ()
     logits: bool = False
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the samples are nobody's data."""
+        return self.data != GIVEN
 
 
 @dataclass(frozen=True, slots=True)

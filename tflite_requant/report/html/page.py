@@ -13,8 +13,8 @@ from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
-from tflite_requant.report.text import EXACTNESS, shifts, whose_numbers
-from tflite_requant.report.words import COLUMNS, KEPT, SQNR
+from tflite_requant.report.text import EXACTNESS, number_of, shifts, whose_numbers
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -46,6 +46,10 @@ def page(
         shifts=shifts,
         kept=KEPT,
         yardstick=SQNR,
+        made_up="sqnr" not in report.metrics and study.made_up,
+        logits=LOGITS,
+        of_logits="logits_sqnr" in report.metrics,
+        several=_several(report),
         whose_numbers=whose_numbers,
         tensors_kept={t.kept for t in report.tensors},
         columns={n: said.replace(" x ", " \u00d7 ") for n, said in COLUMNS.items()},
@@ -89,7 +93,7 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
         judged = [t.sqnr for t in study.tensors if t.index in study.judged and t.sqnr is not None]
         if judged:
             of = "logits" if study.logits else "worst output"
-            shown.append(_noise(min(judged), f"{of}, {study.data}", study.samples))
+            shown.append(_unmeasured(min(judged), of, study))
     if "same_top1" in found:
         shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
     exact = report.count("bit-identical") + report.count("grid-exact")
@@ -113,6 +117,19 @@ def _noise(sqnr: float, of: str, samples: int) -> tuple[str, str, str]:
     return unit, f"SQNR of the {of}", f"on {plural(samples, 'sample')}, against the source"
 
 
+def _unmeasured(sqnr: float, of: str, study: Study) -> tuple[str, str, str]:
+    """The same of a study alone, which may be of inputs that nobody measured."""
+    if not study.made_up:
+        return _noise(sqnr, f"{of}, {study.data}", study.samples)
+    value, name, _ = _noise(sqnr, of, study.samples)
+    made_up = f"{plural(study.samples, 'sample')} of {study.data}"
+    return value, f"{name}, on made-up inputs", f"{made_up}; real ones may differ by several dB"
+
+
+def _several(report: Report) -> bool:
+    return len({op.subgraph for op in report.operators}) > 1
+
+
 def _counts(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
     exactness, kept = ([op.exactness for op in report.operators], [t.kept for t in report.tensors])
     return [
@@ -130,7 +147,8 @@ def _rows(report: Report, study: Study, title: str) -> list[dict[str, Any]]:
     rows = []
     with bar(title, "operator", len(report.operators)) as advance:
         for op in report.operators:
-            rows.append(_row(op, by_operator.get(op.label), weights.get(op.label)))
+            row = _row(op, by_operator.get(op.label), weights.get(op.label))
+            rows.append({**row, "number": number_of(op, _several(report))})
             advance(1)
     return rows
 
@@ -144,6 +162,7 @@ def _row(
         "sqnr": decibel(tensor.sqnr) if tensor else "-",
         "low": tensor is not None and _is_low(tensor.sqnr),
         "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
+        "bits": ", ".join(f"{n}b" for n in (op.sum_bits, op.bias_bits) if n is not None),
         "clamp": _clamp(op),
         "figure": plots.operator_figure(tensor, weighted),
     }
