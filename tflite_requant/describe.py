@@ -12,9 +12,9 @@ from tflite_requant.catalog import spec_of
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
 from tflite_requant.fixedpoint.power_of_two import told_shifts
-from tflite_requant.model import Model, Operator, TensorType
+from tflite_requant.model import Model, Operator, QParams, TensorType
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.outcome import LostSide, OperatorOutcome, Report, TensorOutcome
+from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
@@ -66,7 +66,30 @@ def report_of(
         source_bytes=len(source_bytes),
         result_bytes=len(result_bytes),
         corrections=corrections,
+        inputs=tuple(o for i in plans for o in port_outcomes(model, new, i, "inputs")),
+        outputs=tuple(o for i in plans for o in port_outcomes(model, new, i, "outputs")),
     )
+
+
+def port_outcomes(model: Model, new: Model, subgraph: int, side: str) -> list[PortOutcome]:
+    """A row for every one of a subgraph's `inputs` or `outputs`, in its order."""
+    old, made = model.subgraphs[subgraph], new.subgraphs[subgraph]
+    rows = []
+    for before, after in zip(getattr(old, side), getattr(made, side), strict=True):
+        a, b = old.tensors[before], made.tensors[after]
+        rows.append(
+            PortOutcome(
+                subgraph, before, a.name, a.dtype, *_one_grid(a.qparams),
+                b.dtype, *_one_grid(b.qparams),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _one_grid(qparams: QParams | None) -> tuple[float | None, int | None]:
+    if qparams is None or qparams.per_axis:
+        return None, None
+    return qparams.scale, qparams.zero_point
 
 
 def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
@@ -74,8 +97,8 @@ def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
     rows = []
     for index, new in sorted(plan.home.items()):
         old = plan.subgraph.tensors[index]
-        kept = "regridded"
-        if index in plan.offsets or plan.gains.get(index, 1.0) != 1:
+        kept, gain = "regridded", plan.gains.get(index, 1.0)
+        if index in plan.offsets or gain != 1:
             kept = "relabelled"
         elif new == old.type:
             kept = "identical"
@@ -86,6 +109,7 @@ def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
                 plan.subgraph.index, index, old.name, old.dtype,
                 float(np.max(old.qparams.scale)), int(np.max(old.qparams.zero_point)),
                 new.dtype, new.qparams.scale, new.qparams.zero_point, kept,
+                gain, plan.offsets.get(index, 0.0) / gain,
             )
         )  # fmt: skip
     return rows

@@ -12,7 +12,8 @@ from tflite_requant.errors import Finding
 class TensorOutcome:
     """One activation: its type, scale and zero point before and after.
 
-    kept: "identical", "shifted", "relabelled" or "regridded", which `report.words` defines.
+    kept: "identical", "shifted", "relabelled" or "regridded", which `report.words` defines. gain,
+    offset: of what is relabelled: true = new_scale / gain * (integer - new_zero_point) - offset.
     """
 
     subgraph: int
@@ -25,6 +26,32 @@ class TensorOutcome:
     new_scale: float
     new_zero_point: int
     kept: str
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PortOutcome:
+    """A graph input or output in source and result. scale, zero_point: None where there is not one.
+
+    subgraph: its number; index: of the tensor, in the source.
+    """
+
+    subgraph: int
+    index: int
+    name: str
+    dtype: str
+    scale: float | None
+    zero_point: int | None
+    new_dtype: str
+    new_scale: float | None
+    new_zero_point: int | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether who feeds or reads it has to know."""
+        before = (self.dtype, self.scale, self.zero_point)
+        return before != (self.new_dtype, self.new_scale, self.new_zero_point)
 
 
 class LostSide(NamedTuple):
@@ -99,6 +126,8 @@ class Report:
     result_bytes: int = 0
     corrections: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+    inputs: tuple[PortOutcome, ...] = ()
+    outputs: tuple[PortOutcome, ...] = ()
 
     def count(self, exactness: str) -> int:
         """How many operators stayed that close to the source."""

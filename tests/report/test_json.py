@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import tflite_requant as tr
 from tflite_requant.cli import main
+from tflite_requant.memory import memory_of
 from tflite_requant.report.numbers import NUMBERS
 from tflite_requant.requantize import CORRECTIONS
 from tflite_requant.schemes import preset_names
@@ -29,6 +31,34 @@ def test_demo_under_every_scheme(demo_model, folder, capsys, validator):
     schemes = ",".join(n for n in preset_names() if n != "max78000")
     assert main([str(demo_model), "-s", schemes, "-o", ".", "--json"]) == 0
     assert problems(validator, capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["free", "kept"])
+def test_inputs_and_outputs(tiny, capsys, keep):
+    words = ["tiny.tflite", "-s", "symmetric", "-o", "y.tflite", "--json"]
+    assert main(words + ["--keep-io"] * keep) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    old, new = tr.load("tiny.tflite"), tr.load("y.tflite")
+    for side in ("inputs", "outputs"):
+        for told, a, b in zip(result[side], getattr(old, side), getattr(new, side), strict=True):
+            assert (told["name"], told["index"], told["dtype"]) == (a.name, a.index, a.dtype)
+            assert (told["scale"], told["zero_point"]) == (a.qparams.scale, a.qparams.zero_point)
+            assert told["new_dtype"] == b.dtype == ("uint8" if keep else "int8")
+            grid = told["new_scale"], told["new_zero_point"]
+            assert grid == (b.qparams.scale, b.qparams.zero_point)
+
+
+def test_relabelled_tensors_have_what_the_metadata_say(demo_model, folder, capsys):
+    words = [str(demo_model), "-s", "symmetric-po2", "-o", "y.tflite", "--json"]
+    assert main(words) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    rows = [t for t in result["tensors"] if t["kept"] == "relabelled"]
+    told = {e["tensor"]: e for e in memory_of(tr.load("y.tflite"))["relabelled"]}
+    assert rows and {t["index"] for t in rows} == told.keys()
+    for row in rows:
+        entry = told[row["index"]]
+        assert (row["gain"], row["offset"]) == (entry["gain"], entry["offset"])
+        assert row["new_scale"] / row["gain"] == entry["scale"]
 
 
 def test_study(demo_model, folder, capsys, validator):

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 
 from tflite_requant.cli import main  # noqa: E402
 from tflite_requant.errors import Finding  # noqa: E402
-from tflite_requant.outcome import OperatorOutcome, Report  # noqa: E402
+from tflite_requant.outcome import OperatorOutcome, PortOutcome, Report, TensorOutcome  # noqa: E402
 from tflite_requant.report.html.page import cards, page, tensor_name  # noqa: E402
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR  # noqa: E402
 from tflite_requant.study.outcome import GIVEN, Study, TensorStudy  # noqa: E402
@@ -214,6 +214,21 @@ def test_operators_of_several_subgraphs_have_both_numbers():
     assert '<td class="n">0.0</td>' in made and '<td class="n">1.0</td>' in made
     assert '<td class="n">18b</td>' in made and '<td class="n">18b, 9b</td>' in made
     assert f"Op: {COLUMNS['op']}." in made and "Sum, bias: " in made
+
+
+def test_what_firmware_feeds_and_what_a_tensor_stands_for():
+    same = PortOutcome(0, 0, "y", "int8", 0.5, 0, "int8", 0.5, 0)
+    image = PortOutcome(0, 0, "image", "uint8", 0.5, 128, "int8", 0.5, 0)
+    rows = (
+        TensorOutcome(0, 1, "a", "uint8", 0.4, 3, "int8", 0.5, 0, "relabelled", 1.25, 2.5),
+        TensorOutcome(0, 2, "b", "uint8", 0.4, 3, "int8", 0.5, 0, "regridded"),
+    )
+    report = Report("s", "", "", "", True, tensors=rows, inputs=(image,), outputs=(same,))
+    made = html.unescape(page(report, Study(1, "x", "y", (), ()), "m", {}))
+    told = re.findall(r"<dt>(?:input|output)</dt><dd>([^<]*)</dd>", made)
+    assert told == ["image: uint8 0.5 128 → int8 0.5 0"]
+    assert made.count('relabelled</td><td class="n">0.4</td><td class="n">2.5</td>') == 1
+    assert made.count("regridded</td><td></td><td></td>") == 1
 
 
 def test_a_model_alone(demo_model, folder, capsys):

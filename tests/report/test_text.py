@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tflite_requant.errors import Finding
-from tflite_requant.outcome import OperatorOutcome, Report, TensorOutcome
+from tflite_requant.outcome import OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
@@ -100,6 +100,26 @@ def lines_of(report: Report, **how) -> list[str]:
 )
 def test_is_told(line):
     assert line in lines_of(REPORT)
+
+
+@pytest.mark.parametrize(
+    "name, before, after, line",
+    [
+        pytest.param("image", ("uint8", 0.0078125, 128), ("int8", 0.0078125, 0),
+                     "image uint8 0.0078125 128 -> int8 0.0078125 0", id="shifted"),
+        pytest.param("image", ("float32", None, None), ("int8", 0.5, -3),
+                     "image float32 -> int8 0.5 -3", id="float"),
+        pytest.param("n" * 99, ("uint8", 1 / 255, 128), ("int8", 1 / 127, 0),
+                     f"{'n' * 20}… uint8 0.003921569 128 -> int8 0.007874016 0", id="long"),
+        pytest.param("image", ("int8", 0.5, 0), ("int8", 0.5, 0), None, id="same"),
+    ],
+)  # fmt: skip
+def test_inputs_and_outputs_that_change(name, before, after, line):
+    port = PortOutcome(0, 0, name, *before, *after)
+    lines = lines_of(replace(REPORT, inputs=(port,), outputs=(port,)))
+    found = [text for text in lines if text.startswith(("input ", "output "))]
+    assert found == ([f"input        {line}", f"output       {line}"] if line else [])
+    assert max(map(len, lines)) <= 78
 
 
 def test_dead_channels_are_told():

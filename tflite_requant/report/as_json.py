@@ -37,6 +37,8 @@ def report_value(report: Report) -> dict[str, Any]:
         "numbers": {name: finite(value) for name, value in numbers(report).items()},
         "findings": [finding_value(f) for f in report.findings],
         "inserted": list(report.inserted),
+        "inputs": [asdict(p) for p in report.inputs],
+        "outputs": [asdict(p) for p in report.outputs],
         "operators": [_operator(op) for op in report.operators],
         "tensors": [asdict(t) for t in report.tensors],
     }

@@ -7,9 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from tflite_requant.errors import Finding
-from tflite_requant.outcome import OperatorOutcome, Report
+from tflite_requant.outcome import OperatorOutcome, PortOutcome, Report
 from tflite_requant.report.findings import finding_lines, severity_counts
-from tflite_requant.report.layout import fields, percent, plural, shorten, table, wrap
+from tflite_requant.report.layout import (
+    LEAST,
+    WIDTH,
+    fields,
+    number,
+    percent,
+    plural,
+    shorten,
+    table,
+    wrap,
+)
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
@@ -17,6 +27,7 @@ SHOWN_NOTES = 3
 SHOWN_EXCEPTIONS = 8
 SHOWN_WARNINGS = 3
 NAME_WIDTH = 26
+PORT_WIDTH = WIDTH - 15  # beside the names of an overview
 
 
 def summary_text(report: Report, written: str, verbose: bool = False) -> str:
@@ -45,6 +56,7 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         return [*pairs, ("unchanged", same), ("findings", findings)]
     pairs += [
         ("size", f"{report.result_bytes:,} bytes, the source has {report.source_bytes:,}"),
+        *_ports(report),
         ("statistics", report.data),
         ("corrections", ", ".join(report.corrections) or "none"),
         ("rounding", report.arithmetic),
@@ -73,6 +85,30 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         ("findings", severity_counts(report.findings, ("exception", "warning"))),
     ]
     return pairs
+
+
+def _ports(report: Report) -> list[tuple[str, str]]:
+    """The graph inputs and outputs that change: type, scale and zero point, before and after."""
+    found = []
+    for side, ports in (("input", report.inputs), ("output", report.outputs)):
+        for port in ports:
+            if port.changed:
+                change = " -> ".join(port_grids(port))
+                name = shorten(port.name, max(LEAST, PORT_WIDTH - len(change) - 1))
+                found.append((side, f"{name} {change}".lstrip()))
+    return found
+
+
+def port_grids(port: PortOutcome) -> tuple[str, str]:
+    """ "uint8 0.0078125 128", the source's and the result's."""
+
+    def told(dtype: str, scale: float | None, zero_point: int | None) -> str:
+        return dtype if scale is None else f"{dtype} {number(scale)} {zero_point}"
+
+    return (
+        told(port.dtype, port.scale, port.zero_point),
+        told(port.new_dtype, port.new_scale, port.new_zero_point),
+    )
 
 
 def _counts(kinds: Iterable[str], found: list[str]) -> str:

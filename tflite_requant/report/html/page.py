@@ -13,7 +13,7 @@ from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
-from tflite_requant.report.text import EXACTNESS, number_of, shifts, whose_numbers
+from tflite_requant.report.text import EXACTNESS, number_of, port_grids, shifts, whose_numbers
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
@@ -40,6 +40,12 @@ def page(
         cards=cards(report, study),
         verdict=verdict(report),
         counts=_counts(report),
+        ports=[
+            (side, p.name, *port_grids(p))
+            for side, ports in (("input", report.inputs), ("output", report.outputs))
+            for p in ports
+            if p.changed
+        ],
         findings=[(s, [f for f in report.findings if f.severity == s]) for s in SEVERITIES],
         operators=_rows(report, study, title),
         figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
