@@ -10,8 +10,14 @@ from numpy import array
 from said import messages
 
 from tflite_requant.cli import main
+from tflite_requant.cli.oddities import block_size
+from tflite_requant.files import load
+from tflite_requant.memory import memory_of
+from tflite_requant.model import Edit, Record, Tensor
 from tflite_requant.schemes import parse_scheme, preset_names, preset_text
 from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
+
+ENTRY = {"subgraph": 0, "tensor": 0, "scale": 1.0, "offset": 0.0, "gain": 2.0}
 
 
 def told(capsys, *words: str) -> str:
@@ -100,6 +106,78 @@ def test_inspect_tells_what_a_result_was_made_for(tiny, capsys):
     assert made == [{"scheme": "symmetric-unsigned", "arithmetic": "extended"}, None]
 
 
+@pytest.mark.parametrize("mixed", [False, True], ids=["alone", "beside-quantized"])
+def test_inspect_tells_hybrid_operators(folder, capsys, mixed):
+    graph = GraphBuilder()
+    x, y = (graph.tensor(TensorSpec("float32", (1, 2), name=n)) for n in "xy")
+    w = graph.tensor(TensorSpec("int8", scale=0.25, data=[[1, 2], [3, -2]], name="w"))
+    graph.operator("FULLY_CONNECTED", (x, w), (y,))
+    if mixed:
+        z = graph.tensor(TensorSpec("int8", (1, 2), 0.5, 0, name="z"))
+        graph.operator("QUANTIZE", (y,), (z,))
+    Path("h.tflite").write_bytes(graph.build((x,), (z if mixed else y,)).to_bytes())
+    out = " ".join(told(capsys, "inspect", "h.tflite").split())
+    assert "[hybrid] 1 place file 1 operator with quantized weights and float activations" in out
+    assert ("hint requantize refuses this model" in out) is not mixed
+    if not mixed:
+        assert main(["h.tflite"]) == 2
+        assert "not a quantized model" in " ".join(messages(capsys.readouterr().err))
+
+
+@pytest.mark.parametrize(
+    "details, size",
+    [
+        pytest.param(Record("BlockwiseQuantization", {"block_size": 32}), 32, id="blockwise"),
+        pytest.param(Record("CustomQuantization", {"custom": b""}), None, id="custom"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_block_size(details, size):
+    quantization = Record("QuantizationParameters", {"details": details})
+    rest = Record("Tensor", {"quantization": quantization})
+    assert block_size(Tensor(0, "w", (4, 64), "int4", None, 0, b"", rest=rest)) == size
+    assert block_size(Tensor(0, "w", (4, 64), "int4", None, 0, b"")) is None
+
+
+def test_inspect_tells_blockwise_weights(models, capsys):
+    out = told(capsys, "inspect", str(models / "hybrid" / "qwen_fc_blockwise_int4.tflite"), "-v")
+    assert "f32    int4 blocks of 32  f32" in out and "1024x1024  int4 blocks of 32" in out
+    assert "[hybrid] 1 place" in out
+
+
+def test_inspect_tells_what_relabelled_tensors_mean(demo_model, folder, capsys):
+    assert main([str(demo_model), "-s", "symmetric-po2", "-o", "y.tflite", "-q"]) == 0
+    entries = json.loads(told(capsys, "inspect", "y.tflite", "--json"))["relabelled"]
+    assert entries and entries == memory_of(load("y.tflite"))["relabelled"]
+    assert "relabelled" not in told(capsys, "inspect", "y.tflite")
+    out = told(capsys, "inspect", "y.tflite", "-v")
+    table = out.split("relabelled: true value = scale x (q - zero point) - offset\n")[1]
+    head, *rows = table.splitlines()
+    assert head.split() == ["no", "name", "in", "the", "file", "scale", "offset"]
+    assert max(map(len, table.splitlines())) <= 80
+    assert [(int(r.split()[0]), *r.split()[-2:]) for r in rows] == [
+        (e["tensor"], f"{e['scale']:.7g}", f"{e['offset']:.7g}") for e in entries
+    ]
+
+
+@pytest.mark.parametrize(
+    "relabelled",
+    [
+        pytest.param(5, id="no-list"),
+        pytest.param([{"tensor": 0}], id="incomplete"),
+        pytest.param([{**ENTRY, "tensor": 99}], id="no-tensor"),
+        pytest.param([{**ENTRY, "subgraph": -1}], id="no-subgraph"),
+        pytest.param([{**ENTRY, "scale": "wide"}], id="no-number"),
+    ],
+)
+def test_a_wrongly_formed_entry_says_nothing(tiny, capsys, relabelled):
+    edit = Edit(load("tiny.tflite"))
+    edit.set_metadata("tflite_requant", json.dumps({"relabelled": relabelled}).encode())
+    Path("odd.tflite").write_bytes(edit.commit().to_bytes())
+    assert json.loads(told(capsys, "inspect", "odd.tflite", "--json"))["relabelled"] == []
+    assert "relabelled" not in told(capsys, "inspect", "odd.tflite", "-v")
+
+
 def test_inspect_tensors(tiny, capsys):
     assert "hidden" not in told(capsys, "inspect", "tiny.tflite").split("operators", 2)[2]
     assert "hidden" in told(capsys, "inspect", "tiny.tflite", "-v")
@@ -117,6 +195,7 @@ def test_inspect_json(tiny, capsys):
     assert subgraph["tensors"][0] == {
         "index": 0, "name": "x", "dtype": "uint8", "shape": [1, 4], "constant": False,
         "variable": False, "scales": [0.0078125], "zero_points": [128], "axis": None,
+        "block_size": None,
     }  # fmt: skip
     assert [(f["law"], f["where"].split()[1]) for f in document["oddities"]] == [
         ("dead-channels", "0")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
-from tflite_requant.report.layout import fields, plural, shorten, table, wrap
+from tflite_requant.report.layout import fields, number, plural, shorten, table, wrap
 
 SUMMARY = "Show what is in a model: operators, quantization and what is unusual about it."
 USAGE = "MODEL [flags]"
@@ -19,6 +19,7 @@ SHORT_DTYPES = {
 }  # fmt: skip
 OPERATOR_WIDTH, TENSOR_WIDTH, NAME_WIDTH = 24, 34, 40
 SHOWN_PLACES = 3
+TRUE = "true value = scale x (q - zero point) - offset"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +82,9 @@ def _text(name: str, facts: dict[str, Any], verbose: bool, quiet: bool) -> list[
         lines += ["", f"  operators{which}", *_operator_table(subgraph)]
         if verbose:
             lines += ["", f"  tensors{which}", *_tensor_table(subgraph)]
+            true = [e for e in facts["relabelled"] if e["subgraph"] == i]
+            if true:
+                lines += ["", f"  relabelled{which}: {TRUE}", *_true_table(subgraph, true)]
     return lines
 
 
@@ -164,10 +168,22 @@ def _tensor_table(subgraph: dict[str, Any]) -> list[str]:
     return table(("no", "name", "kind", "shape", "type"), rows, "><<<<")
 
 
+def _true_table(subgraph: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """Relabelled tensors: what the file says, and what is meant."""
+    rows = []
+    for e in entries:
+        t = subgraph["tensors"][e["tensor"]]
+        numbers = (number(e["scale"]), number(e["offset"]))
+        rows.append((str(t["index"]), shorten(t["name"], TENSOR_WIDTH), brief(t, 7), *numbers))
+    return table(("no", "name", "in the file", "scale", "offset"), rows, "><<>>", cut=1)
+
+
 def brief(tensor: dict[str, Any], digits: int) -> str:
     """Type, scale and zero point in a few columns: "u8 0.0235 128", "i8 32 scales"."""
     dtype = SHORT_DTYPES.get(tensor["dtype"], tensor["dtype"])
     scales = tensor["scales"]
+    if tensor["block_size"]:
+        return f"{dtype} blocks of {tensor['block_size']}"
     if not scales:
         return dtype
     if len(scales) > 1:

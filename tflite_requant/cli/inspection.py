@@ -8,9 +8,9 @@ from collections import Counter
 from typing import Any
 
 from tflite_requant.catalog import spec_of
-from tflite_requant.cli.oddities import oddities, operand
+from tflite_requant.cli.oddities import block_size, oddities, operand
 from tflite_requant.kernels._refusals import mixed_operator
-from tflite_requant.memory import memory_of
+from tflite_requant.memory import memory_of, relabelled_of
 from tflite_requant.model import Model, Operator, Subgraph, Tensor
 from tflite_requant.report.findings import finding_value
 from tflite_requant.validation import unsound
@@ -30,6 +30,7 @@ def inspection(model: Model, size: int) -> dict[str, Any]:
             for name, _ in model.metadata
         ],
         "made": _made(model),
+        "relabelled": relabelled_of(model),
         "mixed": None if mixed is None else mixed.where,
         "signatures": [
             {
@@ -112,4 +113,5 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "scales": [] if q is None else list(q.scales),
         "zero_points": [] if q is None else list(q.zero_points),
         "axis": q.axis if q is not None and q.per_axis else None,
+        "block_size": block_size(tensor),
     }

@@ -43,6 +43,28 @@ def dead_channels(op: Operator, weights: Tensor) -> int:
     return int((~np.moveaxis(centred, axis, 0).reshape(centred.shape[axis], -1).any(axis=1)).sum())
 
 
+def block_size(tensor: Tensor) -> int | None:
+    """Elements that share a scale of a blockwise quantization, which another tensor holds; None of
+    any other."""
+    quantization = tensor.rest.get("quantization")
+    details = quantization.get("details") if quantization is not None else None
+    if details is None or details.type != "BlockwiseQuantization":
+        return None
+    return details["block_size"]
+
+
+def hybrid_operators(model: Model) -> list[Operator]:
+    """Operators that read floats beside quantized weights."""
+    found = []
+    for subgraph, op in model.operators():
+        x, weights = operand(subgraph, op, "activation"), operand(subgraph, op, "weights")
+        if x is None or weights is None or not x.dtype.startswith("float"):
+            continue
+        if weights.qparams is not None or block_size(weights):
+            found.append(op)
+    return found
+
+
 def size_error(constant: Tensor) -> str:
     """How bytes and shape of a constant disagree, "" where they do not or nobody can tell."""
     if constant.dtype not in dtypes.NUMPY:
@@ -116,6 +138,13 @@ def _constant(subgraph: Subgraph, tensor: Tensor) -> Iterator[Finding]:
 
 
 def _file(model: Model) -> Iterator[Finding]:
+    hybrid = hybrid_operators(model)
+    if hybrid:
+        found = f"{plural(len(hybrid), 'operator')} with quantized weights and float activations"
+        tensors = [t for s in model.subgraphs for t in s.tensors]
+        alone = not any(t.is_quantized_activation and not t.is_constant for t in tensors)
+        hint = "requantize refuses this model: quantize its activations first" if alone else ""
+        yield Finding("note", "file", "hybrid", found, "", hint)
     unaligned = unaligned_buffers(model)
     if unaligned:
         yield Finding(
