@@ -16,14 +16,18 @@ from tflite_requant.compare.outcome import NUMBERS, Comparison
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document
 from tflite_requant.report.comparison import comparison_lines, comparison_value
-from tflite_requant.report.layout import plural, wrap
+from tflite_requant.report.layout import fields, plural, wrap
 
 SUMMARY = "Compare two models tensor by tensor, or one model with what LiteRT computes."
 USAGE = "A [B] --inputs FILE|DIR|random:N [flags]"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="A", help="a .tflite file; the source, if B was made from it")
+    parser.add_argument(
+        "a", metavar="A",
+        help="a .tflite file; the source, if B was made from it. Main subgraphs are compared, "
+        "other signatures are named as not run",
+    )  # fmt: skip
     parser.add_argument(
         "b", metavar="B", nargs="?",
         help="another one; without it, A in our interpreter is compared with A in LiteRT",
@@ -54,6 +58,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> tuple[int, str]:
     conditions = parse_conditions(args.require, NUMBERS)
     from tflite_requant import files
+    from tflite_requant.cli.entries import entry_fields, not_run
     from tflite_requant.compare.models import compare
 
     a = files.load(args.a)
@@ -87,9 +92,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         ]
         return code, document(
             "compare", a=args.a, b=args.b, inputs=samples.origin, passed=not code,
-            comparisons=comparisons,
+            not_run=not_run(a), comparisons=comparisons,
         )  # fmt: skip
-    return code, "" if args.quiet else "\n".join(_text(args, samples.origin, found, names))
+    if args.quiet:
+        return code, ""
+    head = wrap(f"on {plural(found[0].samples, 'sample')}: {samples.origin}", "  ")
+    lines = [args.a, *head, *fields(entry_fields(a)), *_text(args, found, names)]
+    return code, "\n".join(lines)
 
 
 @contextmanager
@@ -144,10 +153,8 @@ def _complain_first(a: str, b: str, found: Comparison) -> None:
     complain(f"{a} against {b}: first difference at {first.operator}: {count}")
 
 
-def _text(
-    args: argparse.Namespace, origin: str, found: list[Comparison], names: list[str]
-) -> list[str]:
-    lines = [args.a, *wrap(f"on {plural(found[0].samples, 'sample')}: {origin}", "  ")]
+def _text(args: argparse.Namespace, found: list[Comparison], names: list[str]) -> list[str]:
+    lines = []
     for comparison, name in zip(found, names, strict=True):
         lines += ["", *comparison_lines(comparison, name, args.verbose)]
     return lines

@@ -23,7 +23,10 @@ BEST, SHOWN_SAMPLES, NAME_WIDTH = 5, 8, 30
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the .tflite file")
+    parser.add_argument(
+        "model", metavar="MODEL",
+        help="the .tflite file; its main subgraph is run, other signatures are named as not run",
+    )  # fmt: skip
     parser.add_argument(
         "--inputs", metavar="FILE|DIR|random:N", required=True,
         help=".npy, .npz, a folder of images, or N random samples",
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.keep is not None and args.output is None:
         raise UsageError("--keep chooses what is written; say where with --output")
     from tflite_requant import files
+    from tflite_requant.cli.entries import entry_fields, not_run
     from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
     from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
@@ -93,9 +97,11 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         return 0, document(
             "run", model=args.model, arithmetic=profile, inputs=samples.origin,
             samples=len(samples), written=args.output,
-            outputs=[plain(s.value()) for s in summaries],
+            outputs=[plain(s.value()) for s in summaries], not_run=not_run(model),
         )  # fmt: skip
-    return 0, "" if args.quiet else "\n".join(_text(args, profile, samples, summaries))
+    if args.quiet:
+        return 0, ""
+    return 0, "\n".join(_text(args, entry_fields(model), profile, samples, summaries))
 
 
 def _file_bytes(output: Path, columns: dict[str, list]) -> bytes:
@@ -214,9 +220,11 @@ def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
 
 
 def _text(
-    args: argparse.Namespace, profile: str, samples, summaries: list[OutputSummary]
-) -> list[str]:
+    args: argparse.Namespace, entries: list[tuple[str, str]], profile: str, samples,
+    summaries: list[OutputSummary],
+) -> list[str]:  # fmt: skip
     overview = [
+        *entries,
         ("arithmetic", profile),
         ("samples", f"{len(samples):,}, {samples.origin}"),
     ]
