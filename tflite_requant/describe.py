@@ -151,7 +151,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             **_widths(rewritten, plan.at(op.index, "in", op.inputs.index(x), x)),
         }
     lost = plan.lost_clamps.get(op.index)
-    if lost is not None:
+    if lost is not None and op.index not in done.clamped:
         facts["clamp_lost"] = (lost.low_lost / step, lost.high_lost / step)
         facts["clamp_hits"] = known.hits.get((plan.subgraph.index, output))
     return OperatorOutcome(

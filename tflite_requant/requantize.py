@@ -28,7 +28,6 @@ from tflite_requant.validation import require_filled, unsound
 from tflite_requant.wording import plural
 
 CLAMPS = ("fused", "auto", "exact")
-EXPLICIT = ("MAXIMUM", "MINIMUM")  # clamps that no fused activation makes
 SEARCH_SAMPLES = 32  # images that are made up for a search without samples
 CORRECTIONS = (
     "dead-channels", "exact-grid", "scale-search", "error-compensation", "bias-folding",
@@ -323,10 +322,14 @@ class _Draft:
 
     def _worthwhile(self, index: int, one: Plan) -> frozenset[int]:
         """Those whose clamp matters, where the scheme allows what restores it."""
-        if not all(self.scheme.operators.allows(name) for name in EXPLICIT):
-            return frozenset()
         known = {t: found for (s, t), found in self.known.overshoots.items() if s == index}
-        return explicit.worthwhile(one, known)
+        matters = explicit.worthwhile(one, known)
+        return frozenset(op for op in matters if not self._refused(one, op))
+
+    def _refused(self, one: Plan, op: int) -> list[str]:
+        """What restores an operator's lost clamp and the scheme does not allow."""
+        needed = one.lost_clamps[op].needed
+        return [name for name in needed if not self.scheme.operators.allows(name)]
 
     def report(self, new: Model, judged: list[Finding], found: Found | None) -> Report:
         return report_of(
@@ -341,9 +344,12 @@ class _Draft:
             matters = self._worthwhile(index, one)
             for op in one.lost_clamps.keys() - self._clamped(index, one):
                 hint = f"--clamps {'auto' if op in matters else 'exact'} restores it"
-                refused = [n for n in EXPLICIT if not self.scheme.operators.allows(n)]
+                refused = " and ".join(self._refused(one, op))
                 if refused:
-                    hint = f"the scheme does not allow {refused[0]}, which could restore it"
+                    hint = (
+                        f"the scheme does not allow {refused}, which could restore it; "
+                        "add to [operators] allow what the hardware runs"
+                    )
                 found[index, op] = hint
         return found
 

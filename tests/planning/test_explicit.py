@@ -6,14 +6,15 @@ from graphs import Net, kinds, scheme
 
 from tflite_requant.planning import explicit, plan
 from tflite_requant.planning.explicit import NOTHING, Overshoot, overshoots
+from tflite_requant.report.numbers import numbers
 from tflite_requant.requantize import Options, requantize
 from tflite_requant.schemes import load_scheme
 
 
-def model():
-    """A linear tensor from -2 to 5 that an ADD reads: neither foldable nor within RELU bounds."""
+def model(zero=73):
+    """A linear tensor, from -2 to 5, that an ADD reads: neither foldable nor within RELU bounds."""
     net = Net()
-    x, h, y = net.act("x", 1 / 32, 128), net.act("h", 7 / 255, 73), net.act("y", 0.3, 100)
+    x, h, y = net.act("x", 1 / 32, 128), net.act("h", 7 / 255, zero), net.act("y", 0.3, 100)
     net.conv(x, h, w_scale=0.005)
     net.operator("ADD", (h, h), (y,))
     return net.build((x,), (y,))
@@ -77,6 +78,12 @@ def samples(low, high, seed=0):
     return np.random.default_rng(seed).integers(low, high, (8, 4, 4, 2)).astype(np.uint8)
 
 
+def allowing(name, further):
+    """A preset that allows only the model's own operators, and these."""
+    names = ", ".join(f'"{n}"' for n in ("CONV_2D", "ADD", *further))
+    return scheme(name, ('allow = ["*"]', f"allow = [{names}]"))
+
+
 def lost(result):
     """Operators of the source whose clamp the result lacks, and what is said of it."""
     found = [f for f in result.report.findings if f.law == "clamp"]
@@ -106,11 +113,41 @@ class TestRequantized:
             requantize(model(), "symmetric", options=Options(clamps="auto")).model
         )
 
-    @pytest.mark.parametrize("allowed", [["CONV_2D", "ADD"], ["CONV_2D", "ADD", "MINIMUM"]])
+    @pytest.mark.parametrize("allowed", [[], ["MINIMUM"]])
     def test_never_what_the_scheme_does_not_allow(self, allowed):
-        names = ", ".join(f'"{name}"' for name in allowed)
-        few = scheme("symmetric", ('allow = ["*"]', f"allow = [{names}]"))
+        few = allowing("symmetric", allowed)
         result = requantize(model(), few, samples(0, 256), Options(clamps="auto"))
         assert kinds(result.model) == ["CONV_2D", "ADD"]
         (hint,) = set(lost(result).values())
-        assert "the scheme does not allow MAXIMUM" in hint
+        assert "the scheme does not allow MAXIMUM, which could restore it" in hint
+
+    @pytest.mark.parametrize(
+        ("name", "zero", "needed"),
+        [
+            pytest.param("symmetric", 73, ["MAXIMUM"], id="goes lower"),
+            pytest.param("symmetric", 182, ["MINIMUM"], id="goes higher"),
+            pytest.param("symmetric-po2", 120, ["MAXIMUM", "MINIMUM"], id="both"),
+        ],
+    )
+    def test_each_side_takes_its_own_operator(self, name, zero, needed):
+        """The hint names what is missing of it; what it names is enough."""
+        options = Options(clamps="auto", correction=("bias-folding",))  # ranges as they are
+        for missing in ([], [needed[0]], needed):
+            has = [n for n in ("MAXIMUM", "MINIMUM") if n not in missing]
+            result = requantize(model(zero), allowing(name, has), samples(0, 256), options)
+            hint = lost(result).get("op 0 CONV_2D h", "")
+            told = f"the scheme does not allow {' and '.join(missing)}, " if missing else ""
+            assert hint.startswith(told)
+            assert bool(hint) == bool(missing)
+            assert kinds(result.model)[1:-1][: len(needed)] == ([] if missing else needed)
+
+    def test_a_restored_clamp_is_not_lost(self):
+        options = Options(clamps="exact")
+        for source in (model(), model(182)):
+            report = requantize(source, "symmetric", samples(0, 256), options).report
+            assert report.inserted
+            assert numbers(report)["lost_clamps"] == 0
+            assert [op.clamp_lost for op in report.operators] == [None, None]
+        fused = requantize(model(), "symmetric", samples(0, 256)).report
+        assert numbers(fused)["lost_clamps"] == len([f for f in fused.findings if f.law == "clamp"])
+        assert numbers(fused)["lost_clamps"] > 0

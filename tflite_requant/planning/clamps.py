@@ -65,6 +65,12 @@ class Restored:
     def kept(self) -> bool:
         return self.low_lost == 0 and self.high_lost == 0
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The operators that keep the old clamp where no activation does, each side its own."""
+        sides = (("MAXIMUM", self.low_lost), ("MINIMUM", self.high_lost))
+        return tuple(name for name, lost in sides if lost)
+
 
 def restore(
     source: TensorType,

@@ -93,6 +93,7 @@ class Bridges:
             self.edit.replace_output(op.index, position, made)
             chain = [made]
             if restored is not None:
+                self.done.clamped.add(op.index)
                 chain = [insert_clamp(self.desk, op, made, index if want is None else None)]
             if want is not None:
                 why = f"behind {self._place(op)}, which {WRITES[self.plan.domains[op.index].kind]}"

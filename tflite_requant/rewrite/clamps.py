@@ -27,13 +27,13 @@ def insert_clamp(desk: Desk, op: Operator, made: int, end: int | None) -> int:
     least, greatest = RANGES[tensor.dtype]
     scale, zero = tensor.qparams.scale, tensor.qparams.zero_point
     restored = desk.plan.lost_clamps[op.index]
-    steps = [("MAXIMUM", low, restored.low_lost), ("MINIMUM", high, restored.high_lost)]
-    steps = [(opcode, bound) for opcode, bound, lost in steps if lost]
-    for i, (opcode, bound) in enumerate(steps):
+    bounds = {"MAXIMUM": low, "MINIMUM": high}
+    for i, opcode in enumerate(restored.needed):
+        bound = bounds[opcode]
         stored = np.clip(np.rint(bound / scale) + zero, least, greatest).astype(np.int64)
         name = f"{source.name}/{opcode.lower()}"
         limit = desk.edit.add_tensor(f"{name}/bound", (), tensor.type, integers=stored)
-        last = i + 1 == len(steps) and end is not None
+        last = i + 1 == len(restored.needed) and end is not None
         to = end if last else desk.edit.add_tensor(name, tensor.shape, tensor.type)
         version = version_of(spec_of(new_operator(opcode, 1, (), ())), tensor.dtype)
         desk.edit.insert_after(

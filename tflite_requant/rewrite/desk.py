@@ -14,12 +14,13 @@ from tflite_requant.schemes import Scheme
 @dataclass
 class SubgraphRewrite:
     """What was done to one subgraph, for the report. numbers: operators of the source -> their
-    indices in the result."""
+    indices in the result; clamped: those whose lost clamp was restored by operators of its own."""
 
     weighted: dict[int, Rewritten] = field(default_factory=dict)
     inserted: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
+    clamped: set[int] = field(default_factory=set)
 
 
 class Desk:
