@@ -11,6 +11,8 @@ from tflite_requant.model import Buffer, Model, Operator, Subgraph, Tensor
 # Between the last SOFTMAX and a graph output, these change nothing but names, shapes and types.
 PASSES_THROUGH = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
 
+DETECTOR = "TFLite_Detection_PostProcess"
+
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxInput:
@@ -37,6 +39,13 @@ def last_softmax_input(model: Model) -> SoftmaxInput | None:
     if found is None:
         return None
     return SoftmaxInput(found.input(0), float(found.option("beta", 1.0)))
+
+
+def detector(model: Model) -> Operator | None:
+    """The last post-processing of a detector in the main subgraph, None where there is none. Its
+    first two inputs are the raw boxes and scores; its outputs boxes, classes, scores, a count."""
+    found = [op for op in model.main.operators if op.name == DETECTOR]
+    return found[-1] if found else None
 
 
 def cut_at(model: Model, subgraph_index: int, tensor: int | tuple[int, ...]) -> Model:

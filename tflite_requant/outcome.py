@@ -110,7 +110,10 @@ class OperatorOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is worth saying about one requantization."""
+    """Everything that is worth saying about one requantization.
+
+    metrics: what samples told. sqnr_of: what their `sqnr` is of, after "SQNR of the".
+    """
 
     scheme: str
     summary: str
@@ -129,6 +132,7 @@ class Report:
     metrics: dict[str, float] = field(default_factory=dict)
     inputs: tuple[PortOutcome, ...] = ()
     outputs: tuple[PortOutcome, ...] = ()
+    sqnr_of: str = ""
 
     def count(self, exactness: str) -> int:
         """How many operators stayed that close to the source."""

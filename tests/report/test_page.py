@@ -142,6 +142,7 @@ def test_cards_count(count, what):
     finding = Finding("exception", "tensor 1", "law", "found")
     report = Report(
         "int8", "", "", "", True, metrics={"sqnr": 30.0, "samples": float(count)},
+        sqnr_of="worst output",
         operators=count * (OperatorOutcome(0, 0, "ADD", "op 0 ADD a", "grid-exact"),),
         findings=count * (finding,), inserted=count * ("QUANTIZE",),
     )  # fmt: skip
@@ -158,31 +159,37 @@ def tensor(index: int, sqnr: float | None) -> TensorStudy:
 
 
 @pytest.mark.parametrize(
-    "judged, logits, metrics, said",
+    "judged, kind, metrics, said",
     [
         pytest.param(
-            (1,), True, {},
+            (2, 1), "raw", {},
+            "20.68 dB SQNR of the worse of the raw boxes and scores that post-processing reads, "
+            "t1, on made-up inputs 4 samples of synthetic images; real ones may differ by several dB",
+            id="raw-made-up",
+        ),
+        pytest.param(
+            (1,), "logits", {},
             "20.68 dB SQNR of the logits, on made-up inputs 4 samples of synthetic images; real "
             "ones may differ by several dB",
             id="logits-made-up",
         ),
         pytest.param(
-            (2, 0), False, {},
+            (2, 0), "", {},
             "9.00 dB SQNR of the worst output, on made-up inputs 4 samples of synthetic images; "
             "real ones may differ by several dB",
             id="outputs-made-up",
         ),
         pytest.param(
-            (1,), True, {"sqnr": 21.5, "logits_sqnr": 21.5, "samples": 16.0},
+            (1,), "logits", {"sqnr": 21.5, "logits_sqnr": 21.5, "samples": 16.0},
             "21.50 dB SQNR of the logits on 16 samples, against the source",
             id="measured",
         ),
     ],
 )  # fmt: skip
-def test_the_headline_is_of_what_the_result_is_judged_by(judged, logits, metrics, said):
+def test_the_headline_is_of_what_the_result_is_judged_by(judged, kind, metrics, said):
     tensors = (tensor(0, 9.0), tensor(1, 20.68), tensor(2, 25.98))
-    study = Study(4, "synthetic images", "y", tensors, (), judged, logits)
-    report = Report("s", "", "", "", True, metrics=metrics)
+    study = Study(4, "synthetic images", "y", tensors, (), judged, kind == "logits", kind == "raw")
+    report = Report("s", "", "", "", True, metrics=metrics, sqnr_of=kind)
     found = [" ".join(card) for card in cards(report, study)]
     assert said in found and sum("SQNR" in card for card in found) == 1
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflite_requant.accuracy.tally import BOXES, INTEGERS, LABELS, LOGITS, REALS, SCORES, Values
 from tflite_requant.errors import UsageError
-from tflite_requant.extract import PASSES_THROUGH, cut_at, last_softmax_input
+from tflite_requant.extract import DETECTOR, PASSES_THROUGH, cut_at, detector, last_softmax_input
 from tflite_requant.feeds import moved
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
@@ -17,7 +17,6 @@ from tflite_requant.model import Model, QArray, Tensor
 from tflite_requant.runtime import litert_run
 
 INTERPRETER = "interpreter"
-DETECTOR = "TFLite_Detection_PostProcess"
 REAL = ("float32", "float16", "float64")
 MAPS = ("SOFTMAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")  # what maps of scores end in
 
@@ -91,8 +90,8 @@ class Judged:
 def _at_outputs(model: Model) -> Model:
     """The model itself, or a detector with what its post-processing reads before what it gives:
     the order of boxes jumps with the least change."""
-    last = [op for op in model.main.operators if op.name == DETECTOR]
-    return cut_at(model, 0, (*last[-1].inputs[:2], *last[-1].outputs[:4])) if last else model
+    last = detector(model)
+    return cut_at(model, 0, (*last.inputs[:2], *last.outputs[:4])) if last else model
 
 
 def _kinds(model: Model) -> Iterator[str]:

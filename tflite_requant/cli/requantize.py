@@ -22,6 +22,7 @@ from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
 from tflite_requant.report.text import summary_text
+from tflite_requant.report.words import sqnr_of
 from tflite_requant.schemes import Scheme, load_scheme
 from tflite_requant.spelling import or_meant
 from tflite_requant.study.outcome import Study
@@ -96,8 +97,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
         f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
         f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits, "
-        "each sample's mean removed (compare's logits_sqnr), or of the worst output where "
-        "there are none",
+        "each sample's mean removed (compare's logits_sqnr), of a detector of the worse of the raw "
+        "boxes and scores that its post-processing reads, of others of the worst output",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
@@ -244,7 +245,8 @@ def _attempt(
         return Attempt(scheme, output, refusal=error)
     report = result.report
     if samples is not None:
-        report = replace(report, metrics=_measured(model, result.model, samples, args))
+        metrics, of = _measured(model, result.model, samples, args)
+        report = replace(report, metrics=metrics, sqnr_of=of)
     missed = unmet(conditions, numbers(report), _meant(report))
     data = files.model_bytes(result.model)
     study = None
@@ -301,8 +303,9 @@ def _statistics(args: argparse.Namespace, model, samples, schemes: list[Scheme])
     return [known[way] for way in ways]
 
 
-def _measured(source, model, samples, args) -> dict[str, float]:
-    """How close the result is to the source on a few of the samples, through our interpreter."""
+def _measured(source, model, samples, args) -> tuple[dict[str, float], str]:
+    """How close the result is to the source on a few of the samples, through our interpreter, and
+    what `sqnr` is of."""
     from tflite_requant.accuracy import measure
 
     table = measure(
@@ -311,18 +314,23 @@ def _measured(source, model, samples, args) -> dict[str, float]:
     )  # fmt: skip
     row = table.rows[0]
     found = {"sqnr": row.sqnr, "logits_sqnr": row.sqnr, "kl": row.kl, "same_top1": row.same_top1}
+    raw = ""
     if row.sqnr is None:
-        found["sqnr"] = min((o.sqnr for o in row.outputs if o.sqnr is not None), default=None)
+        reals = [o for o in row.outputs if o.sqnr is not None]
+        worst = min(reals, key=lambda o: o.sqnr, default=None)
+        found["sqnr"] = worst.sqnr if worst else None
+        raw = worst.name if worst and row.boxes else ""
     if row.same_top1 is not None:
         found["same_top1"] = 100.0 * row.same_top1
     found["samples"] = table.samples
-    return {name: value for name, value in found.items() if value is not None}
+    told = {name: value for name, value in found.items() if value is not None}
+    return told, sqnr_of(row.sqnr is not None, raw)
 
 
 def _meant(report: Report) -> dict[str, str]:
     """What the measured `sqnr` is of."""
-    of = "of the logits" if "logits_sqnr" in report.metrics else "of the worst output"
-    return {"sqnr": f"{of}, on {plural(int(report.metrics.get('samples', 0)), 'sample')}"}
+    count = plural(int(report.metrics.get("samples", 0)), "sample")
+    return {"sqnr": f"of the {report.sqnr_of}, on {count}"}
 
 
 def _complain(source: Path, attempts: list[Attempt]) -> None:

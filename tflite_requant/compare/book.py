@@ -9,6 +9,7 @@ from tflite_requant.compare.matching import Pair, class_scores, computed
 from tflite_requant.compare.outcome import Comparison
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError
+from tflite_requant.extract import DETECTOR
 from tflite_requant.model import Model
 
 
@@ -20,7 +21,8 @@ class Book:
         self.first = first
         self.model = model
         self.pairs = pairs
-        self.tallies = [Tally(p) for p in pairs]
+        kinds = _classes_and_counts(model)
+        self.tallies = [Tally(p, reals=p.a.index not in kinds) for p in pairs]
         scores = class_scores(model)
         self._scores = next((p for p in pairs if scores and p.a.index == scores.index), None)
         self._logits = LogitsTally(model, other)
@@ -78,3 +80,9 @@ class Book:
             profiles[1],
             self._logits.result(),
         )
+
+
+def _classes_and_counts(model: Model) -> set[int]:
+    """What a detector's post-processing writes as floats that stand for no real numbers."""
+    last = (op.outputs for op in model.main.operators if op.name == DETECTOR)
+    return {t for outputs in last for t in outputs[1:4:2]}

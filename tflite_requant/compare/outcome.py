@@ -11,7 +11,8 @@ BEYOND = "beyond"
 
 NUMBERS: Mapping[str, str] = {
     "sqnr": "dB of the output, the worst of several, as it is stored: of a classifier that of its "
-    "probabilities; absent where no output stands for real numbers",
+    "probabilities, of a detector that of its boxes and scores behind post-processing, whose order "
+    "jumps with the least change; absent where no output stands for real numbers",
     "logits_sqnr": "dB of the logits, which is what `sqnr` of `requantize` is for a classifier; of "
     "classifiers only, and not against XNNPACK, which does not show them",
     "same_top1": "percent of samples with the same first class; of classifiers only",

@@ -18,11 +18,12 @@ class Tally:
 
     Exact where type, quantization and meaning are equal: stored values are compared with ==, and
     NaN equals NaN. Otherwise real values are, in steps of A's scale (B's where A has none), rounded
-    half to even; without any scale the real values themselves.
+    half to even; without any scale the real values themselves. reals: whether values may stand for
+    real numbers, which have an SQNR.
     """
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, pair: Pair, reals: bool = True) -> None:
+        self.pair, self.reals = pair, reals
         self.exact = pair.exact
         stepped = pair.a if pair.a.qparams is not None else pair.b
         self._step = stepped.qparams
@@ -109,7 +110,7 @@ class Tally:
             elements=self._elements,
             differing=self._differing,
             histogram=counts if self._counted else {},
-            sqnr=self._sqnr() if self._has_reals() else None,
+            sqnr=self._sqnr() if self.reals and self._has_reals() else None,
             first=self._first,
         )
 

@@ -35,6 +35,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "source": {"sha256": report.source_sha256, "bytes": report.source_bytes},
         "result": {"sha256": report.result_sha256, "bytes": report.result_bytes},
         "numbers": {name: finite(value) for name, value in numbers(report).items()},
+        **({"sqnr_of": report.sqnr_of} if "sqnr" in report.metrics else {}),
         "findings": [finding_value(f) for f in report.findings],
         "inserted": list(report.inserted),
         "inputs": [asdict(p) for p in report.inputs],

@@ -64,8 +64,8 @@ NUMBERS: Mapping[str, tuple[str, Callable[[Report], float]]] = {
 
 # What only samples can tell: `Report.metrics` has it where there were any.
 MEASURED: Mapping[str, str] = {
-    "sqnr": "dB against the source, of the logits of a classifier, of the worst output of others; "
-    "on samples",
+    "sqnr": "dB against the source, of the logits of a classifier, of the worse of the raw boxes "
+    "and scores that a detector's post-processing reads, of the worst output of others; on samples",
     "logits_sqnr": "the same, of classifiers only: what `compare` calls so too",
     "kl": "nats between the classes' probabilities and the source's; on samples",
     "same_top1": "percent of samples whose first class is the source's",

@@ -77,7 +77,7 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         gone = "proven constant, weights given up; counted as exact"
         pairs.append(("dead", f"{plural(dead, 'channel')} {gone}"))
     if report.metrics:
-        pairs.append(("measured", _measured(report.metrics)))
+        pairs.append(("measured", _measured(report.metrics, report.sqnr_of)))
     else:
         pairs.append(("measured", "nothing, without samples; --calibration FILE|DIR names some"))
     pairs += [
@@ -117,12 +117,11 @@ def _counts(kinds: Iterable[str], found: list[str]) -> str:
     return f"{len(found)}: {', '.join(told)}" if told else "none"
 
 
-def _measured(metrics: Mapping[str, float]) -> str:
+def _measured(metrics: Mapping[str, float], of: str) -> str:
     """What a few of the samples say of result against source."""
     told = []
     if "sqnr" in metrics:
         same = math.isinf(metrics["sqnr"])
-        of = "logits" if "logits_sqnr" in metrics else "worst output"
         told.append("no difference" if same else f"{metrics['sqnr']:.1f} dB SQNR of the {of}")
     if "kl" in metrics:
         told.append(f"KL {metrics['kl']:.4f}")

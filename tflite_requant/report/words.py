@@ -21,6 +21,16 @@ LOGITS = (
     "same tensor differs a little"
 )
 
+
+def sqnr_of(logits: bool, raw: str = "") -> str:
+    """What a result is judged by. raw: of a detector, the worse of its raw tensors."""
+    if logits:
+        return "logits"
+    if raw:
+        return f"worse of the raw boxes and scores that post-processing reads, {raw}"
+    return "worst output"
+
+
 # What the table of operators tells, by its columns.
 COLUMNS: Mapping[str, str] = {
     "op": "S.N is operator N of subgraph S",

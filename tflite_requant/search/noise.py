@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_requant.errors import UsageError
-from tflite_requant.extract import PASSES_THROUGH, last_softmax_input
+from tflite_requant.extract import PASSES_THROUGH, detector, last_softmax_input
 from tflite_requant.fixedpoint.matmul import exact_matmul
 from tflite_requant.model import Model, QParams
 
-DETECTOR = "TFLite_Detection_PostProcess"
 CHOOSERS = ("ARG_MAX", "ARG_MIN")
 
 
@@ -41,9 +40,9 @@ def measured_tensors(model: Model) -> tuple[tuple[int, ...], bool]:
         return (softmax.tensor,), True
     main, producers = model.main, model.main.producers()
     ends = list(main.outputs)
-    detectors = [op for op in main.operators if op.name == DETECTOR]
-    if detectors:
-        ends = list(detectors[-1].inputs[:2])
+    last = detector(model)
+    if last is not None:
+        ends = list(last.inputs[:2])
     found = []
     for index in ends:
         op = producers.get(index)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tflite_requant.compare.matching import PLAIN, origin_of
 from tflite_requant.compare.models import compare_models
-from tflite_requant.extract import last_softmax_input
+from tflite_requant.extract import detector, last_softmax_input
 from tflite_requant.model import Model
 from tflite_requant.study.outcome import Study, TensorStudy
 from tflite_requant.study.values import histograms
@@ -57,13 +57,15 @@ def study(
     )
     partners = {t.index: t.index_b for t in comparison.tensors}
     weighted = tuple(weights_studies(source, result, partners))
-    logits = last_softmax_input(source)
+    logits, last = last_softmax_input(source), detector(source)
+    ends = source.main.outputs if last is None else last.inputs[:2]
     return Study(
         comparison.samples,
         data,
         comparison.arithmetic_b,
         tensors,
         weighted,
-        (logits.tensor,) if logits else tuple(source.main.outputs),
+        (logits.tensor,) if logits else tuple(ends),
         logits is not None,
+        logits is None and last is not None,
     )

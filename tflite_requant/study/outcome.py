@@ -73,8 +73,9 @@ GIVEN = "of those given to calibrate on"
 class Study:
     """samples: how many were run; data: what they were; arithmetic: profile of the result's run.
 
-    judged: tensors of the source by which the result is judged: its logits, else its outputs.
-    logits: which of both.
+    judged: tensors of the source by which the result is judged: its logits; of a detector the raw
+    boxes and scores that its post-processing reads; else its outputs. logits, raw: whether the
+    first, or the second.
     """
 
     samples: int
@@ -84,6 +85,7 @@ class Study:
     weights: tuple[WeightsStudy, ...]
     judged: tuple[int, ...] = ()
     logits: bool = False
+    raw: bool = False
 
     @property
     def made_up(self) -> bool:

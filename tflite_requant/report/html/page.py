@@ -14,7 +14,7 @@ from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import percent
 from tflite_requant.report.numbers import numbers
 from tflite_requant.report.text import EXACTNESS, number_of, port_grids, shifts, whose_numbers
-from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, sqnr_of
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -93,13 +93,13 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
     found = numbers(report)
     shown = []
     if "sqnr" in found:
-        of = "logits" if "logits_sqnr" in found else "worst output"
-        shown.append(_noise(found["sqnr"], of, int(found["samples"])))
+        shown.append(_noise(found["sqnr"], report.sqnr_of, int(found["samples"])))
     else:
-        judged = [t.sqnr for t in study.tensors if t.index in study.judged and t.sqnr is not None]
+        judged = [t for t in study.tensors if t.index in study.judged and t.sqnr is not None]
         if judged:
-            of = "logits" if study.logits else "worst output"
-            shown.append(_unmeasured(min(judged), of, study))
+            worst = min(judged, key=lambda t: t.sqnr)
+            of = sqnr_of(study.logits, worst.name if study.raw else "")
+            shown.append(_unmeasured(worst.sqnr, of, study))
     if "same_top1" in found:
         shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
     exact = report.count("bit-identical") + report.count("grid-exact")

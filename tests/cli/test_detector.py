@@ -1,0 +1,76 @@
+"""What is measured of a detector, and that it is told so wherever it is told."""
+
+import json
+
+import numpy as np
+import pytest
+from cases.detection import flexbuffer
+from graphs import Net
+
+from tflite_requant.cli.main import main
+from tflite_requant.compare import compare
+from tflite_requant.files import load
+from tflite_requant.samples import load_samples
+from tflite_requant.study import study
+from tflite_requant.testing import TensorSpec
+
+RAW = "of the worse of the raw boxes and scores that post-processing reads"
+OPTIONS = {
+    "max_detections": 3, "max_classes_per_detection": 1, "detections_per_class": 3,
+    "use_regular_nms": False, "nms_score_threshold": 0.1, "nms_iou_threshold": 0.5,
+    "num_classes": 2, "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def detector(folder):
+    """detector.tflite, whose raw boxes and scores are convolved, and samples.npy."""
+    net = Net()
+    x = net.act("x", shape=(1, 6, 1, 4))
+    ends = []
+    for name, scale, zero, depth in (("boxes", 0.05, 128, 4), ("scores", 1 / 64, 30, 3)):
+        wide = net.act(f"{name}/conv", scale, zero, shape=(1, 6, 1, depth))
+        ends.append(net.act(name, scale, zero, shape=(1, 6, depth)))
+        net.conv(x, wide)
+        net.operator("RESHAPE", (wide,), (ends[-1],), {"new_shape": (1, 6, depth)})
+    anchors = net.constant("anchors", np.arange(24).reshape(6, 4) * 9, 0.01, 7)
+    shapes = ((1, 3, 4), (1, 3), (1, 3), (1,))
+    told = [net.tensor(TensorSpec("float32", s, name=f"r{i}")) for i, s in enumerate(shapes)]
+    custom = flexbuffer(OPTIONS)
+    net.operator("TFLite_Detection_PostProcess", (*ends, anchors), told, custom_options=custom)
+    np.save("samples.npy", np.random.default_rng(0).integers(0, 256, (4, 6, 1, 4)).astype(np.uint8))
+    (folder / "detector.tflite").write_bytes(net.build((x,), told).to_bytes())
+
+
+def requantized(*more):
+    words = ["detector.tflite", "-s", "symmetric", "-o", "b.tflite", "--calibration", "samples.npy"]
+    return main([*words, *more])
+
+
+def test_sqnr_says_that_it_is_of_what_post_processing_reads(detector, capsys):
+    assert requantized("--json") == 0
+    (report,) = json.loads(capsys.readouterr().out)["results"]
+    assert report["sqnr_of"] in [f"{RAW.removeprefix('of the ')}, {n}" for n in ("boxes", "scores")]
+    assert requantized() == 0
+    said = " ".join(capsys.readouterr().out.split())
+    sqnr = report["numbers"]["sqnr"]
+    assert f"{sqnr:.1f} dB SQNR of the {report['sqnr_of']}, on 4 calibration samples" in said
+    assert requantized("--require", "sqnr>=200") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f", of the {report['sqnr_of']}, on 4 samples" in said
+
+
+def test_a_study_judges_by_the_same_tensors(detector, capsys):
+    assert requantized("-q") == 0
+    source = load("detector.tflite")
+    found = study(source, load("b.tflite"), load_samples("samples.npy", source), "samples")
+    names = [source.main.tensors[t].name for t in found.judged]
+    assert (names, found.logits, found.raw) == (["boxes", "scores"], False, True)
+
+
+def test_classes_and_counts_have_no_sqnr(detector):
+    """They are float32, and numbers of things."""
+    assert requantized("-q") == 0
+    found = compare("detector.tflite", "b.tflite", "samples.npy")
+    assert {t.name for t in found.outputs if t.sqnr is None} == {"r1", "r3"}
+    assert found.numbers()["sqnr"] == min(t.sqnr for t in found.outputs if t.name in ("r0", "r2"))
