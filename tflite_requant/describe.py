@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.check.weighted import Weighted
 from tflite_requant.errors import Finding
-from tflite_requant.fixedpoint.accumulator import extremes, signed_bits
 from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, QParams, TensorType
-from tflite_requant.model.dtypes import RANGES
 from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, is_weighted
 from tflite_requant.planning.grid import same_integers
 from tflite_requant.rewrite import SubgraphRewrite
-from tflite_requant.rules.weighted import Rewritten, as_matrix
 from tflite_requant.schemes import Scheme
 from tflite_requant.statistics import Statistics
 from tflite_requant.wording import plural, share
@@ -49,6 +48,7 @@ def report_of(
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
     operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
+    operators = tuple(_with_widths(o, new, scheme) for o in operators)
     findings += [f for o in operators for f in (*_lost_clamp(o, lost), *_rounded_bias(o))]
     source_bytes, result_bytes = model.to_bytes(), new.to_bytes()
     return Report(
@@ -148,7 +148,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             "dead_channels": rewritten.dead,
             "shifts": (int(shifts.min()), int(shifts.max())),
             "only_shifts": only,
-            **_widths(rewritten, plan.at(op.index, "in", op.inputs.index(x), x)),
+            "bias_rounded": rewritten.bias_rounded,
         }
     lost = plan.lost_clamps.get(op.index)
     if lost is not None and op.index not in done.clamped:
@@ -165,19 +165,14 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
     )
 
 
-def _widths(rewritten: Rewritten, source: TensorType) -> dict:
-    """How wide the sums and the bias of an operator are, and what a bias of few bits costs."""
-    quantized = rewritten.weights
-    rows = as_matrix(quantized.integers, rewritten.axis) - quantized.qparams.zero_points[0]
-    bias = None if rewritten.bias is None else rewritten.bias.integers.astype(np.int64)
-    low, high = (n - source.qparams.zero_point for n in RANGES[source.dtype])
-    least, greatest = extremes(rows.astype(np.int64), min(low, 0), max(high, 0), bias)
-    held = 0 if bias is None else int(np.abs(bias).max(initial=0))
-    return {
-        "sum_bits": signed_bits(least.min(initial=0), greatest.max(initial=0)),
-        "bias_bits": signed_bits(-held, held),
-        "bias_rounded": rewritten.bias_rounded,
-    }
+def _with_widths(row: OperatorOutcome, new: Model, scheme: Scheme) -> OperatorOutcome:
+    """The row with how wide its sums and its bias are in the result."""
+    if not row.channels:
+        return row
+    subgraph = new.subgraphs[row.subgraph]
+    op = subgraph.operators[row.result_index]
+    found = Weighted(subgraph, op, spec_of(op), scheme)
+    return replace(row, sum_bits=found.sum_bits, bias_bits=found.bias_bits)
 
 
 def _exactness(plan: Plan, op: Operator, spec, rewritten) -> str:

@@ -155,9 +155,25 @@ class Weighted:
             bounds[1] = min(bounds[1], round(high / scale) + 1)
         return min(bounds[0], 0), max(bounds[1], 0)
 
-    def _accumulator(self) -> Iterator[Finding]:
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = self._input_range()
-        least, greatest = extremes(self.centred, low, high, self._bias_integers())
+        return extremes(self.centred, low, high, self._bias_integers())
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits that hold every sum, which is what `accumulator-width` is judged by."""
+        least, greatest = self._extremes()
+        return signed_bits(least.min(initial=0), greatest.max(initial=0))
+
+    @property
+    def bias_bits(self) -> int:
+        """Bits that hold every bias."""
+        bias = self._bias_integers()
+        held = 0 if bias is None else int(np.abs(bias).max(initial=0))
+        return signed_bits(-held, held)
+
+    def _accumulator(self) -> Iterator[Finding]:
+        least, greatest = self._extremes()
         wide = self.bias is not None and self.bias.dtype == "int64"
         law = self.law.accumulator
         bits = max(law.bits, 64 if wide else 0)
