@@ -144,6 +144,29 @@ def test_measured_hits_weigh_more_than_steps():
     assert shown_notes(replace(REPORT, operators=operators)) == ["2", "6", "5"]
 
 
+def test_notes_of_several_laws_are_the_worst_of_each():
+    """What an operator's clamp lost says nothing of how far its bias was rounded."""
+    rounded = {2: 0.3, 4: 2.0, 6: 0.06}
+    operators = (
+        *REPORT.operators[:2],
+        *(replace(op, bias_rounded=rounded.get(op.index)) for op in REPORT.operators[2:]),
+    )
+    said = tuple(
+        Finding("note", f"op {i} ADD a{i}", "bias-position", f"rounded by {steps}")
+        for i, steps in rounded.items()
+    )
+    report = replace(REPORT, operators=operators, findings=(*REPORT.findings, *said))
+    assert "notes, 3 of 8, the worst of each law; -v shows all" in lines_of(report)
+    assert shown_notes(report) == ["6", "5"]
+
+    def biases(**how):
+        told = (line.split() for line in lines_of(report, **how))
+        return [words[-1] for words in told if words[:1] == ["[bias-position]"]]
+
+    assert biases() == ["2.0"]
+    assert biases(verbose=True) == ["2.0", "0.3", "0.06"]
+
+
 def test_verbose_shows_each_operator_and_insertion():
     rows = [line.split() for line in lines_of(REPORT, verbose=True)]
     assert ["0", "CONV_2D", "bit-identical", "7/8", "-9..-6", "18b", "16b", "0.25"] in rows

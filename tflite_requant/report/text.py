@@ -141,7 +141,7 @@ def _inserted(report: Report) -> str:
 
 def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
     """Title and findings of every severity that has any; warnings and exceptions
-    are cut to some of every law, notes to the worst."""
+    are cut to some of every law, notes to the worst of every law."""
     found = []
     limits = {"error": None, "exception": SHOWN_EXCEPTIONS, "warning": SHOWN_WARNINGS}
     for severity, most in limits.items():
@@ -154,8 +154,10 @@ def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
         found.append((title + whose_numbers(report, shown), shown))
     notes = _worst_first(report)
     if notes and not verbose and len(notes) > SHOWN_NOTES:
-        title = f"notes, the {SHOWN_NOTES} worst of {len(notes)}; -v shows all"
-        found.append((title, notes[:SHOWN_NOTES]))
+        few = f"{SHOWN_NOTES} of {len(notes)}, the worst of each law"
+        if len({f.law for f in notes}) == 1:
+            few = f"the {SHOWN_NOTES} worst of {len(notes)}"
+        found.append((f"notes, {few}; -v shows all", _varied(notes, SHOWN_NOTES)))
     elif notes:
         found.append(("notes", notes))
     return found
@@ -179,16 +181,18 @@ def _varied(findings: list[Finding], most: int) -> list[Finding]:
 
 
 def _worst_first(report: Report) -> list[Finding]:
-    """Notes by what their operator lost: how often where that was measured, then how much."""
-    harm = {
-        op.label: (
-            max((side.hits or 0.0 for side in op.lost_sides), default=0.0),
-            max((side.steps for side in op.lost_sides), default=0.0),
+    """Notes by what their law cost there: of clamps how often where that was measured, then how
+    much; of biases how much. In output steps."""
+    harm = {}
+    for op in report.operators:
+        sides = op.lost_sides
+        harm[op.label, "clamp"] = (
+            max((side.hits or 0.0 for side in sides), default=0.0),
+            max((side.steps for side in sides), default=0.0),
         )
-        for op in report.operators
-    }
+        harm[op.label, "bias-position"] = (0.0, op.bias_rounded or 0.0)
     notes = [f for f in report.findings if f.severity == "note"]
-    return sorted(notes, key=lambda f: harm.get(f.where, (0.0, 0.0)), reverse=True)
+    return sorted(notes, key=lambda f: harm.get((f.where, f.law), (0.0, 0.0)), reverse=True)
 
 
 def operator_table(report: Report) -> list[str]:
