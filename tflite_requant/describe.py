@@ -16,7 +16,7 @@ from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.model import Model, Operator, QParams, TensorType
 from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
-from tflite_requant.planning.domains import activation_ports, is_weighted
+from tflite_requant.planning.domains import activation_ports, allowing, is_weighted
 from tflite_requant.planning.grid import same_integers
 from tflite_requant.rewrite import SubgraphRewrite
 from tflite_requant.schemes import Scheme
@@ -190,6 +190,36 @@ def _exactness(plan: Plan, op: Operator, spec, rewritten) -> str:
     return (
         "bit-identical" if identity.same_for_all_inputs(plan, op, spec, rewritten) else "grid-exact"
     )
+
+
+def refusals(
+    broken: Sequence[Finding], new: Model, scheme: Scheme, done: Mapping[int, SubgraphRewrite]
+) -> tuple[Finding, ...]:
+    """Errors of a result, those of operators that were inserted and are not allowed told by what
+    they were inserted for: nobody knows them by their numbers."""
+    own = {
+        s.label(op)
+        for s in (new.subgraphs[index] for index in done)
+        for op in s.operators
+        if op.index not in done[s.index].numbers.values()
+    }
+    kept = [f for f in broken if f.law != "operator-allowed" or f.where not in own]
+    if len(kept) == len(broken):
+        return tuple(broken)
+    lines = [line for d in done.values() for line in d.inserted]
+    return (*kept, *(_not_allowed(line, scheme) for line in lines
+                     if not scheme.operators.allows(line.split()[0])))  # fmt: skip
+
+
+def _not_allowed(line: str, scheme: Scheme) -> Finding:
+    what, _, why = line.rpartition(": ")
+    kind = what.split()[0]
+    return Finding(
+        "error", what, "operator-allowed",
+        f"scheme {scheme.name} does not allow {kind}, which has to be inserted {why}",
+        f"one of {', '.join(scheme.operators.allow)}",
+        allowing(scheme, kind).replace("add it", f"add {kind}"),
+    )  # fmt: skip
 
 
 def _unknown_fields(model: Model) -> Finding:

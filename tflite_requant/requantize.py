@@ -10,7 +10,7 @@ import numpy as np
 
 from tflite_requant import statistics
 from tflite_requant.check import check
-from tflite_requant.describe import operator_outcomes, report_of
+from tflite_requant.describe import operator_outcomes, refusals, report_of
 from tflite_requant.errors import Finding, NotQuantizedError, RefusedError, UsageError
 from tflite_requant.model import Edit, Model, require_model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
@@ -205,6 +205,7 @@ def requantize(
     if not (broken or unsound(model)):
         broken = unsound(new)
     if broken:
+        broken = refusals(broken, new, scheme, draft.done)
         raise RefusedError(
             f"cannot be put on scheme {scheme.name}: the result would have "
             f"{plural(len(broken), 'finding')}",

@@ -1,7 +1,10 @@
 """Every inserted operator is told with its place and why it is there."""
 
+from dataclasses import replace
+
 import pytest
 
+from tflite_requant.errors import RefusedError
 from tflite_requant.files import load
 from tflite_requant.requantize import Options, requantize
 from tflite_requant.schemes import load_scheme
@@ -54,6 +57,40 @@ def test_a_quantize_says_why(model, scheme, options, places):
     report = requantize(model, scheme, options=options).report
     told = [line.split(": ")[1] for line in report.inserted]
     assert [place for place in places if place not in told] == []
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        pytest.param(
+            Options(keep_unknown=True),
+            {"QUANTIZE int8 -> int8 y/int8": "before the source's op 1 Odd, which is kept as it is",
+             "QUANTIZE int8 -> int8 z/int8": "before the source's op 2 ADD, which reads another "
+             "grid"},
+            id="kept",
+        ),
+        pytest.param(
+            Options(keep_unknown=True, keep_io=True),
+            {"QUANTIZE int8 -> int8 l": "at the graph's output, which keeps its type"},
+            id="border",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_allowed_is_told_by_what_it_is_needed_for(options, said):
+    """The result's numbers of QUANTIZE operators are nobody's."""
+    few = replace(SYMMETRIC, name="few", operators=replace(SYMMETRIC.operators, allow=("ADD",)))
+    with pytest.raises(RefusedError) as refusal:
+        requantize(unlike("Odd"), few, options=options)
+    told = {f.where: f for f in refusal.value.findings}
+    assert len(told) == len(refusal.value.findings)
+    for where, why in said.items():
+        assert told[where].found == (
+            f"scheme few does not allow QUANTIZE, which has to be inserted {why}"
+        )
+    assert {(f.law, f.need, f.hint) for f in told.values()} == {
+        ("operator-allowed", "one of ADD",
+         "add QUANTIZE to [operators] allow, if the hardware has it")
+    }  # fmt: skip
 
 
 def test_a_restored_clamp_says_why(demo_model):

@@ -47,7 +47,7 @@ PINNED = Domain("pinned")
 
 
 @cache
-def _allowing(scheme: Scheme, operator: str) -> str:
+def allowing(scheme: Scheme, operator: str) -> str:
     """What to do about an operator that a scheme does not allow: take the hardware preset that
     differs from it in its list only, or add the operator to the list."""
     told = {key: getattr(scheme, key) for key in ("name", "summary", "source", "unknown")}
@@ -130,7 +130,7 @@ def assign(
                     "error", where, "operator-allowed",
                     f"scheme {scheme.name} does not allow {op.name}",
                     f"one of {', '.join(scheme.operators.allow)}",
-                    _allowing(scheme, op.name),
+                    allowing(scheme, op.name),
                 )
             )  # fmt: skip
         domains[op.index] = _domain(subgraph, op, spec, scheme, where, findings)
