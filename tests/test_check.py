@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graphs import Net
 
 from tflite_requant.catalog import LAWS
 from tflite_requant.check import check
@@ -426,3 +427,16 @@ def test_an_override_that_matches_nothing_is_told(selectors, found, hint):
     assert finding.severity == "warning"
     assert finding.found.startswith(f"[[override]] 2, {found}")
     assert finding.hint.endswith(hint)
+
+
+def test_the_names_that_an_override_may_have_meant_are_shortened():
+    """Converters give fused operators the names of all that was fused."""
+    net = Net()
+    x = net.act("x")
+    names = [f"block_{i}/" + "conv;block/BiasAdd;" * 9 for i in range(4)]
+    for name in names:
+        net.conv(x, net.act(name))
+    law = parse_scheme('name = "o"\n[[override]]\ntensor = "z"\nbias.bits = 20\n', "o")
+    (finding,) = [f for f in check(net.build((x,), ()), law) if f.law == "override"]
+    told = ", ".join(f"{name[:39]}…" for name in names[:3])
+    assert finding.hint.endswith(f"such as {told}, ...")

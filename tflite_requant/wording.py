@@ -26,3 +26,8 @@ def reason_of(error: OSError) -> str:
     """The system's words without its number: "no such file or directory"."""
     text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
+
+
+def shorten(text: str, width: int) -> str:
+    """A text cut at its end to fit."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -8,8 +8,10 @@ from tflite_requant.errors import Finding
 from tflite_requant.model import Subgraph
 from tflite_requant.schemes import Override, Scheme
 from tflite_requant.spelling import or_meant
+from tflite_requant.wording import shorten
 
 SHOWN = 3
+NAME_WIDTH = 40
 
 
 def idle(scheme: Scheme, subgraphs: Iterable[Subgraph]) -> Iterator[Finding]:
@@ -38,5 +40,6 @@ def _hint(override: Override, named: list[tuple[str, str]]) -> str:
     if override.operator is not None and override.operator not in types:
         return f"the model has {', '.join(types)}{or_meant(override.operator, types)}"
     outputs = [n for op, n in named if override.operator in (None, op)]
-    some = ", ".join(outputs[:SHOWN]) + (", ..." if len(outputs) > SHOWN else "")
+    some = ", ".join(shorten(n, NAME_WIDTH) for n in outputs[:SHOWN])
+    some += (", ..." if len(outputs) > SHOWN else "")
     return f"tensor = is searched in names of first outputs, such as {some}"

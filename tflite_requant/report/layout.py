@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from tflite_requant.wording import plural as plural
+from tflite_requant.wording import shorten as shorten
 
 WIDTH = 80
 LEAST = 8  # columns of what is cut to fit
@@ -73,8 +74,3 @@ def table(
         return indent + gap.join(f"{cells[i]:{align[i]}{widths[i]}}" for i in used)
 
     return [line(cells).rstrip() for cells in [head, *rows]] if rows else []
-
-
-def shorten(text: str, width: int) -> str:
-    """A text cut at its end to fit."""
-    return text if len(text) <= width else text[: width - 1] + "…"
