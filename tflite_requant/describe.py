@@ -13,7 +13,7 @@ from tflite_requant.catalog import spec_of
 from tflite_requant.check.weighted import Weighted
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import told_shifts
-from tflite_requant.model import Model, Operator, QParams, TensorType
+from tflite_requant.model import Model, Operator, QParams
 from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
 from tflite_requant.planning.domains import activation_ports, allowing, is_weighted

@@ -164,7 +164,8 @@ def tensor(index: int, sqnr: float | None) -> TensorStudy:
         pytest.param(
             (2, 1), "raw", {},
             "20.68 dB SQNR of the worse of the raw boxes and scores that post-processing reads, "
-            "t1, on made-up inputs 4 samples of synthetic images; real ones may differ by several dB",
+            "t1, on made-up inputs 4 samples of synthetic images; real ones may differ by several "
+            "dB",
             id="raw-made-up",
         ),
         pytest.param(
