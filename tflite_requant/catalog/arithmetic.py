@@ -189,7 +189,9 @@ INTEGER_PRODUCT = (("uint8", SINGLE_PRECISION), ("int8", SINGLE_PRECISION),
 
 TFLM = (
     *(r for r in LITERT_REFERENCE if r.operator not in (
-        "FULLY_CONNECTED", "MUL", "UNIDIRECTIONAL_SEQUENCE_LSTM", *MICRO_OWN)),
+        "FULLY_CONNECTED", "MUL", "LEAKY_RELU", "UNIDIRECTIONAL_SEQUENCE_LSTM", *MICRO_OWN)),
+    Arithmetic("", "LEAKY_RELU", default=SINGLE_THROUGHOUT,
+               own=(("int8", "sign-first"), ("int16", "sign-first"))),
     Arithmetic("", "SUB", default=SINGLE_THROUGHOUT, own=(("int16", "general"),)),
     Arithmetic("", "FULLY_CONNECTED", per_tensor=INTEGER_PRODUCT, wide="int64",
                own=(("int16", "narrow-without-bias"),)),
