@@ -116,6 +116,17 @@ def test_an_lstm_whose_inner_tensor_has_no_scale():
         Interpreter(model).run(case.runs[0])
 
 
+def test_hybrid_weights_without_a_scale():
+    """As files with a scale a block have them."""
+    data = TensorSpec("float32", (1, 2))
+    weights = TensorSpec("int4", data=np.array([[1, 2], [3, 4]], np.int8))
+    model = one_operator_model(
+        "FULLY_CONNECTED", [data, weights], [TensorSpec("float32", (1, 2))], {}
+    )
+    with pytest.raises(RequantError, match="weights that have no scale, or one a block"):
+        Interpreter(model).run([np.ones((1, 2), np.float32)])
+
+
 @pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32", "float16"])
 def test_an_end_that_xnnpack_takes_for_the_last(dtype, offset):

@@ -74,7 +74,9 @@ def _hybrid_weights(op: Operator, inputs: Tensors) -> str:
     data, weights = inputs[0], inputs[1]
     if data.dtype != "float32" or weights.dtype not in ("int8", "uint8", "int4"):
         return ""
-    one = weights.qparams is not None and not weights.qparams.per_axis
+    if weights.qparams is None:
+        return "hybrid, with weights that have no scale, or one a block"
+    one = not weights.qparams.per_axis
     grouped = op.name == "CONV_2D" and weights.shape[3] != data.shape[3]
     if one and (grouped or (op.name == "DEPTHWISE_CONV_2D" and weights.shape[3] > 1)):
         return "hybrid, with one scale for all channels: LiteRT reads scales that are not there"
