@@ -20,7 +20,7 @@ FLOORS = (
     ("engine", "validation"),
     ("interpreter",),
     ("statistics", "search"),
-    ("rewrite", "describe", "requantize"),
+    ("rewrite", "describe", "options", "draft", "requantize"),
     ("runtime", "samples", "files", "c_array"),
     ("compare", "accuracy", "golden", "study"),
     ("report",),

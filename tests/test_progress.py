@@ -47,7 +47,7 @@ def counted(monkeypatch):
         bars.append((title, total, steps))
         yield steps.append
 
-    modules = ("search.biases", "requantize", "statistics.calibrated", "accuracy.table")
+    modules = ("search.biases", "draft", "statistics.calibrated", "accuracy.table")
     for name in (*modules, "compare.models"):
         monkeypatch.setattr(sys.modules[f"tflite_requant.{name}"], "bar", counting)
     return bars
