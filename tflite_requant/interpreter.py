@@ -10,7 +10,7 @@ import numpy as np
 
 from tflite_requant import kernels
 from tflite_requant.catalog.arithmetic import Arithmetic, arithmetic_for, profile_names
-from tflite_requant.catalog.delegation import profile_of
+from tflite_requant.catalog.delegation import node_arithmetic
 from tflite_requant.engine import Accelerator
 from tflite_requant.errors import (
     Finding,
@@ -257,8 +257,7 @@ class Interpreter:
     def _law(self, subgraph: Subgraph, op: Operator) -> Arithmetic:
         key = subgraph.index, op.index
         if key not in self._laws:
-            profile = profile_of(self.arithmetic, subgraph, op)
-            self._laws[key] = arithmetic_for(profile, op.name)
+            self._laws[key] = node_arithmetic(self.arithmetic, subgraph, op)
         return self._laws[key]
 
     def _caller(self, on_operator: Observer | None):

@@ -62,14 +62,16 @@ class Chain:
         })  # fmt: skip
         return self
 
-    def depthwise(self, kernel=3, stride=1, relu=True, padding="SAME", dilation=1, spread=28):
+    def depthwise(self, kernel=3, stride=1, relu=True, padding="SAME", dilation=1, spread=28,
+                  multiplier=1):  # fmt: skip
         _, h, w, c = self.shape
         source = self.last
         weights, scales = self._weights((1, kernel, kernel, c), kernel * kernel, 3, spread)
         operands = (source, weights, self._bias(scales, 1.0))
         self._out((1, *_out(h, w, kernel, stride, padding, dilation), c), relu)
         self.graph.operator("DEPTHWISE_CONV_2D", operands, (self.last,), {
-            "padding": padding, "stride_h": stride, "stride_w": stride, "depth_multiplier": 1,
+            "padding": padding, "stride_h": stride, "stride_w": stride,
+            "depth_multiplier": multiplier,
             "dilation_h_factor": dilation, "dilation_w_factor": dilation,
             "fused_activation_function": "RELU6" if relu else "NONE",
         })  # fmt: skip

@@ -10,6 +10,7 @@ from cases import NAMES, cases
 from engine_models import LOW, Chain, differences, images
 
 from tflite_requant import engine
+from tflite_requant.catalog.delegation import taken
 from tflite_requant.engine import accelerator, forms, rescaling, splitting, stages
 from tflite_requant.engine.accelerator import PATIENCE, Accelerator, multiplications
 from tflite_requant.interpreter import Interpreter
@@ -96,6 +97,50 @@ def test_everything_in_a_chain_is_fast(dtype, name):
     names = {getattr(call, "func", call).__name__ for call in program.calls}
     assert {"matmul", "c_einsum", "copyto", "clip"} <= names
     assert "call" not in names  # no plain kernel
+
+
+def _to_int8(chain: Chain) -> Chain:
+    """XNNPACK takes no QUANTIZE from one type to another."""
+    source, shape = chain.last, chain.shape
+    chain.last = chain.graph.tensor(TensorSpec("int8", shape, 3 * chain.scale, 0))
+    chain.graph.operator("QUANTIZE", (source,), (chain.last,))
+    return chain
+
+
+def _far_addition(chain: Chain) -> Chain:
+    """Nor an ADD whose inputs are so much coarser than its output."""
+    graph, shape, low = chain.graph, chain.shape, LOW[chain.dtype]
+    sum_ = graph.tensor(TensorSpec(chain.dtype, shape, chain.scale / 2000, 128 + low))
+    graph.operator("ADD", (chain.last, chain.last), (sum_,))
+    chain.last = sum_
+    return chain
+
+
+def _untrue_multiplier(chain: Chain) -> Chain:
+    """Nor a depthwise convolution whose depth_multiplier is not what its shapes say."""
+    return chain.depthwise(3, multiplier=0)
+
+
+LEFT_OVER = {
+    "quantize": (lambda d: _to_int8(Chain(d, 12, 11, 3).conv(8).depthwise()), "QUANTIZE"),
+    "addition": (lambda d: _far_addition(Chain(d, 9, 7, 3).conv(8)), "ADD"),
+    "depthwise": (lambda d: _untrue_multiplier(Chain(d, 9, 7, 3).conv(8)).conv(4),
+                  "DEPTHWISE_CONV_2D"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_OVER)
+def test_what_the_delegate_leaves_has_the_arithmetic_of_its_own(name):
+    make, operator = LEFT_OVER[name]
+    model = make("uint8").build()
+    op = next(op for op in model.main.operators if op.name == operator)
+    assert not taken(model.main, op)
+    program = engine.plan(model, "litert-xnnpack", keep_all=True)
+    plain = Interpreter(model, "litert-xnnpack", fast=False)
+    for feeds in images(model, 4):
+        expected = plain.run(list(feeds.values()), keep="all")
+        for tensor, values in program.run(feeds).items():
+            assert np.array_equal(values, expected[tensor])
 
 
 def quiet_channels(tops, taps, fill: int, dtype="uint8", then=False):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_requant.catalog.arithmetic import DELEGATES
+from tflite_requant.catalog.arithmetic import DELEGATES, Arithmetic, arithmetic_for
 from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
 EIGHT_BIT = ("uint8", "int8")
@@ -87,6 +87,11 @@ def profile_of(profile: str, subgraph: Subgraph, op: Operator) -> str:
     if profile not in DELEGATES or taken(subgraph, op):
         return profile
     return DELEGATES[profile]
+
+
+def node_arithmetic(profile: str, subgraph: Subgraph, op: Operator) -> Arithmetic:
+    """The record of the node in that profile. Raises UsageError for an unknown profile."""
+    return arithmetic_for(profile_of(profile, subgraph, op), op.name)
 
 
 def taken(subgraph: Subgraph, op: Operator) -> bool:

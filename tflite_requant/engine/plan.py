@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant import kernels
-from tflite_requant.catalog.arithmetic import arithmetic_for
+from tflite_requant.catalog.delegation import node_arithmetic
 from tflite_requant.engine import softmax, tables
 from tflite_requant.engine.addition import Addition
 from tflite_requant.engine.buffers import Scratch, placed
@@ -222,7 +222,7 @@ class _Planner:
 
     def _plain(self, op: Operator) -> Call:
         kernel, values = kernels.load(op.name), self.values
-        attributes, law = self.session.attributes(op), arithmetic_for(self.profile, op.name)
+        attributes, law = self.session.attributes(op), node_arithmetic(self.profile, self.main, op)
         types = output_types(self.main, op.outputs)
         inner = output_types(self.main, op.rest.get("intermediates") or ())
         constants = [self.constants.get(t) for t in op.inputs]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_requant.catalog.arithmetic import arithmetic_for
+from tflite_requant.catalog.delegation import node_arithmetic
 from tflite_requant.engine import addition, pooling, weighted
 from tflite_requant.engine.graph import Constants
 from tflite_requant.engine.rescaling import Rescaling
@@ -60,7 +60,7 @@ def prepared(
         return None
     operands = constants.declared(op)
     try:
-        found = PREPARE[op.name](operands, attributes, arithmetic_for(profile, op.name))
+        found = PREPARE[op.name](operands, attributes, node_arithmetic(profile, subgraph, op))
     except KernelError:
         return None
     if found is None:
