@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from tflite_requant import statistics
 from tflite_requant.describe import operator_outcomes, report_of
-from tflite_requant.errors import Finding, RefusedError
-from tflite_requant.model import Edit, Model
+from tflite_requant.errors import Finding, RefusedError, UnsupportedOperatorError, UsageError
+from tflite_requant.model import Edit, Model, TensorType
 from tflite_requant.options import Options
 from tflite_requant.outcome import Report
 from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
 from tflite_requant.planning.domains import called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS, Unit
-from tflite_requant.progress import bar
+from tflite_requant.progress import Advance, bar
 from tflite_requant.rewrite import Memory, Rewriter, SubgraphRewrite
 from tflite_requant.rewrite.remembering import remember
 from tflite_requant.schemes import Scheme
-from tflite_requant.search import LITERT, Factors, Found, corrected_biases
+from tflite_requant.search import LITERT, Factors, Found, GridJudge, corrected_biases
 from tflite_requant.wording import plural
 
 
@@ -94,7 +94,8 @@ class Draft:
         plan = make_plans(self.model, self.scheme, self.options)[0]
         # How far outputs reach beyond them, samples are too few to tell.
         spared = {*self.model.main.outputs, *statistics.judged_tensors(self.model)}
-        fitted = ranges.tightened(plan, counts, spared)
+        with bar(self.title("judging ranges"), "trial", None) as advance:
+            fitted = ranges.tightened(plan, counts, spared, self._judge(plan, advance))
         if not self.options.allow_padv2:
             return fitted
         # What a PADV2 lets be folded saturates where its clamp is.
@@ -102,6 +103,22 @@ class Draft:
         folded = make_plans(self.model, self.scheme, wide)[0].offsets.keys()
         kept = (u for u in fitted if u.kind == "power" or folded.isdisjoint(u.tensors))
         return {unit: fitted[unit] for unit in kept}
+
+    def _judge(self, plan: Plan, advance: Advance) -> ranges.Judge | None:
+        """What tells the cost of other grids by running the source; None where that cannot be, or
+        nobody would ask."""
+        if not (self.known.samples and any(u.kind == "power" for u in plan.units)):
+            return None
+        try:
+            judge = GridJudge(self.model, self.known.samples)
+        except (UsageError, UnsupportedOperatorError):
+            return None
+
+        def judged(grids: Mapping[int, TensorType]) -> float:
+            advance(1)
+            return judge(grids)
+
+        return judged
 
     @property
     def profile(self) -> str:

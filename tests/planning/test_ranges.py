@@ -78,6 +78,45 @@ def test_spared_and_uncounted_tensors_keep_their_range(planned):
     assert ranges.tightened(planned, {}) == {}
 
 
+def test_a_judge_decides_between_what_some_cut_asks_for(planned):
+    (y,) = named(planned, "y")
+    asked = []
+
+    def judge(prefers):
+        def noise(grids):
+            (tensor, grid), = grids.items()
+            assert tensor == y and grid.dtype == "int8" and grid.qparams.zero_point == 0
+            asked.append(grid.qparams.scale / planned.home[y].qparams.scale)
+            return 0.0 if asked[-1] == prefers else 1.0
+
+        return noise
+
+    rare = {y: counts(60, 2e-5)}  # CUT = 1 cuts it off, CUT = 4 does not
+    assert ranges.tightened(planned, rare, judge=judge(0.5)) == {Unit("power", (y,)): 0.5}
+    assert ranges.tightened(planned, rare, judge=judge(1.0)) == {}
+    assert asked == [1.0, 0.5, 1.0, 0.5]
+    asked.clear()
+    assert ranges.tightened(planned, {y: counts(127)}, judge=judge(0.25)) == {}
+    assert ranges.tightened(planned, rare, spared=[y], judge=judge(0.5)) == {}
+    assert asked == []
+
+
+def test_where_outputs_err_alike_the_range_stays(planned):
+    (y,) = named(planned, "y")
+    assert ranges.tightened(planned, {y: counts(30)}, judge=lambda grids: 2.0) == {}
+
+
+def test_scales_of_any_size_are_not_asked_about():
+    planned = planned_on("symmetric", zero=120, fold=False)
+    (y,) = named(planned, "y")
+
+    def never(grids):
+        raise AssertionError(grids)
+
+    plain, judged = (ranges.tightened(planned, {y: counts(30)}, judge=j) for j in (None, never))
+    assert plain == judged != {}
+
+
 def test_a_pool_narrows_the_sum_whose_grid_it_shares():
     """Means are much smaller than what they are of, and have no steps of their own."""
     net = Net()

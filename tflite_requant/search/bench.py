@@ -43,6 +43,14 @@ class Bench:
                     return []
         return noise
 
+    def disturbed(self, variant: Variant) -> float:
+        """Noise of all samples of a variant whose outputs are on the source's own grids."""
+        reference, runner = self.reference, self.runner
+        return sum(
+            reference.noise(i, runner.outputs(variant, i), reference.meanings)
+            for i in range(len(runner))
+        )
+
 
 def _meaning(plan: Plan, tensor: int) -> Meaning:
     kind = plan.home[tensor] if tensor in plan.home else plan.subgraph.tensors[tensor].type

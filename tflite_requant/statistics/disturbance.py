@@ -45,7 +45,7 @@ def disturbance(
         own = arithmetic_to_run(model) if Interpreter(judged).unsupported else DEFAULT_ARITHMETIC
         base = _outputs(judged, feeds, own)
         return {
-            tensor: _distance(base, _outputs(_on_grid(judged, tensor, grid), feeds, own))
+            tensor: _distance(base, _outputs(on_grids(judged, {tensor: grid}), feeds, own))
             for tensor, grid in grids.items()
         }
     except RequantError:
@@ -68,19 +68,23 @@ def judged_tensors(model: Model) -> tuple[int, ...]:
     return tuple(found) or tuple(main.outputs)
 
 
-def _on_grid(model: Model, tensor: int, grid: TensorType) -> Model:
-    """The model in which every reader of a tensor sees it rounded to another grid."""
+def on_grids(model: Model, grids: Mapping[int, TensorType]) -> Model:
+    """The model in which every reader of these computed tensors sees them rounded to other grids,
+    by a QUANTIZE to that grid and one back. Constants and graph inputs stay as they are."""
     edit = Edit(model)
     main, one = model.main, edit.subgraphs[0]
-    own = main.tensors[tensor]
-    coarse = one.add_tensor(f"{own.name}/coarse", own.shape, grid)
-    back = one.add_tensor(f"{own.name}/back", own.shape, own.type)
-    producer = main.producers()[tensor]
-    for start, end in ((tensor, coarse), (coarse, back)):
-        step = new_operator("QUANTIZE", 1, (start,), (end,), QUANTIZE_OPTIONS)
-        one.insert_after(producer.index, step)
-    for op, position in main.consumers().get(tensor, ()):
-        one.replace_input(op.index, position, back)
+    producers, consumers = main.producers(), main.consumers()
+    for tensor, grid in grids.items():
+        if tensor not in producers:
+            continue
+        own = main.tensors[tensor]
+        other = one.add_tensor(f"{own.name}/other", own.shape, grid)
+        back = one.add_tensor(f"{own.name}/back", own.shape, own.type)
+        for start, end in ((tensor, other), (other, back)):
+            step = new_operator("QUANTIZE", 1, (start,), (end,), QUANTIZE_OPTIONS)
+            one.insert_after(producers[tensor].index, step)
+        for op, position in consumers.get(tensor, ()):
+            one.replace_input(op.index, position, back)
     return edit.commit()
 
 
