@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from tflite_requant.catalog import spec_of
 from tflite_requant.check.weighted import Weighted
 from tflite_requant.errors import Finding
 from tflite_requant.fixedpoint.power_of_two import told_shifts
+from tflite_requant.kernels._refusals import types_without_kernel
 from tflite_requant.model import Model, Operator, QParams
 from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.planning import Plan, identity
@@ -22,6 +23,8 @@ from tflite_requant.rewrite import SubgraphRewrite
 from tflite_requant.schemes import Scheme
 from tflite_requant.statistics import Statistics
 from tflite_requant.wording import plural, share
+
+IN_SOURCE = "LiteRT does not run the source either; "
 
 
 def report_of(
@@ -45,6 +48,7 @@ def report_of(
     findings = [f for p in plans.values() for f in p.findings if f.severity != "exception"]
     findings += [f for d in done.values() for f in d.findings]
     findings += judged
+    findings += _without_kernel(model, new, done)
     if changed and model.unknown_fields:
         findings.append(_unknown_fields(model))
     operators = tuple(o for i, p in plans.items() for o in operator_outcomes(p, done[i], known))
@@ -220,6 +224,17 @@ def _not_allowed(line: str, scheme: Scheme) -> Finding:
         f"one of {', '.join(scheme.operators.allow)}",
         allowing(scheme, kind).replace("add it", f"add {kind}"),
     )  # fmt: skip
+
+
+def _without_kernel(
+    model: Model, new: Model, done: Mapping[int, SubgraphRewrite]
+) -> Iterator[Finding]:
+    """Warnings of what LiteRT cannot run, as a rule operators that were kept as they are."""
+    before = {(s, op) for s, op, _ in types_without_kernel(model)}
+    for subgraph, op, finding in types_without_kernel(new):
+        numbers = done[subgraph].numbers if subgraph in done else {op: op}
+        old = any((subgraph, o) in before for o, n in numbers.items() if n == op)
+        yield replace(finding, hint=f"{IN_SOURCE}{finding.hint}") if old else finding
 
 
 def _unknown_fields(model: Model) -> Finding:

@@ -106,6 +106,13 @@ def test_inspect_tells_what_a_result_was_made_for(tiny, capsys):
     assert made == [{"scheme": "symmetric-unsigned", "arithmetic": "extended"}, None]
 
 
+def test_inspect_tells_types_without_a_kernel(folder, capsys):
+    x, alpha = TensorSpec("int16", (1, 2), 0.5, 0), TensorSpec("int16", scale=0.5, data=[[1, 2]])
+    Path("p.tflite").write_bytes(one_operator_model("PRELU", [x, alpha], [x]).to_bytes())
+    out = " ".join(told(capsys, "inspect", "p.tflite").split())
+    assert "[operand-types] 1 place op 0 PRELU t2 LiteRT runs no PRELU on int16, int16" in out
+
+
 @pytest.mark.parametrize("mixed", [False, True], ids=["alone", "beside-quantized"])
 def test_inspect_tells_hybrid_operators(folder, capsys, mixed):
     graph = GraphBuilder()

@@ -30,6 +30,7 @@ LITERT = ("litert", MIXING)
 DELEGATING = "litert-xnnpack"
 SLICED_THERE = (*EIGHT_BIT, "float32", "float16")
 GATE_SCALE = 2.0**-12
+OTHERS = "TFLite Micro may have a kernel of its own"
 
 
 def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
@@ -45,6 +46,8 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     if types:
         found, need = types
         hint = "no kernel takes these types together; let the converter write those"
+        if profile == "tflm":
+            hint = f"{OTHERS}, which is not computed here; let the converter write those"
         return [Finding("error", subgraph.label(op), "operand-types", found, need, hint)]
     reason = ""
     if profile.startswith(LITERT):
@@ -93,6 +96,24 @@ def mixed_operator(model: Model) -> Finding | None:
         if found:
             return Finding("error", subgraph.label(op), "mixed-types", found, MIXING_NEED)
     return None
+
+
+def types_without_kernel(model: Model) -> Iterator[tuple[int, int, Finding]]:
+    """(subgraph, operator, warning) wherever no kernel of LiteRT takes an operator's types,
+    but those of unlike 8-bit types: see `mixed_operator`."""
+    for subgraph, op in model.operators():
+        inputs = [subgraph.tensors[t] if t >= 0 else None for t in op.inputs]
+        outputs = [subgraph.tensors[t] for t in op.outputs if t >= 0]
+        whole = len(inputs) > WEIGHTED.get(op.name, 1)
+        if whole and _mixed_types(op.name, inputs, outputs):
+            continue
+        types = _unlike(LITERT[0], op, inputs, outputs)
+        if types:
+            found = f"LiteRT runs no {op.name} on {types[0]}"
+            yield (
+                subgraph.index, op.index,
+                Finding("warning", subgraph.label(op), "operand-types", found, types[1], OTHERS),
+            )  # fmt: skip
 
 
 def _mixed_types(operator: str, inputs: list[Tensor | None], outputs: list[Tensor]) -> str:
