@@ -200,3 +200,20 @@ def test_an_unused_kind_of_operator_is_dropped_with_its_last_use():
     result = requantize(shared(1 / 128), "int8").model
     assert [(c.opcode, c.version) for c in result.operator_codes] == [("CONV_2D", 3)]
     assert kinds(result) == ["CONV_2D", "CONV_2D"]
+
+
+@pytest.mark.parametrize("name", ["int8", "int8-per-tensor", "symmetric"])
+def test_a_bias_of_several_dimensions(name):
+    """Its scales stay along the one that has the channels."""
+    graph = GraphBuilder()
+    x, y = (graph.tensor(TensorSpec("int8", (1, 2, 2, 2), 0.5, 3, name=n)) for n in "xy")
+    data = np.array([[1, 2], [3, 4]]).reshape(2, 1, 1, 2)
+    w = graph.tensor(TensorSpec("int8", scale=[0.5, 0.25], data=data, name="w"))
+    bias = np.array([5, 6]).reshape(1, 1, 1, 2)
+    b = graph.tensor(TensorSpec("int32", scale=[0.25, 0.125], axis=3, data=bias, name="b"))
+    graph.operator("CONV_2D", (x, w, b), (y,), VALID)
+    model = graph.build((x,), (y,))
+    made = requantize(model, name).model.main.tensors[b]
+    assert made.shape == (1, 1, 1, 2)
+    assert made.qparams.axis == (3 if made.qparams.per_axis else 0)
+    assert (name == "int8") == (made is model.main.tensors[b])

@@ -108,6 +108,9 @@ class Weights:
         kind = TensorType(new.bias_dtype, new.bias.qparams)
         if index >= 0:
             old = self.source.tensors[index]
+            if kind.qparams.per_axis:  # along the only dimension of more than one
+                axis = old.shape.index(new.bias.integers.size)
+                kind = replace(kind, qparams=replace(kind.qparams, axis=axis))
             unmoved = old.dtype == kind.dtype and np.array_equal(
                 old.array().reshape(-1), new.bias.integers
             )
