@@ -268,6 +268,15 @@ def test_bias_zero_point():
     ]
 
 
+def test_a_dimension_that_a_bias_does_not_have():
+    edit = Edit(conv(w=((0.5, 0.25), 0)))
+    assert check(edit.commit(), PO2) == []
+    edit.subgraphs[0].retype(2, TensorType("int32", QParams.of([0.25, 0.125], 0, axis=3)))
+    assert [(f.severity, f.law) for f in check(edit.commit(), PO2)] == [
+        ("error", "quantized-dimension")
+    ]
+
+
 def test_computed_weights():
     graph = GraphBuilder()
     x, w, y = (graph.tensor(TensorSpec("int8", (2, 2), 0.5, name=n)) for n in "xwy")
@@ -398,7 +407,7 @@ def test_every_law_that_check_can_name_has_a_failing_example():
         law for law, files in named_laws().items() if any(f.startswith("check/") for f in files)
     }
     judged = {"activation-dtype", "activation-zero-point", "activation-scale"}  # through _judged
-    covered = {*FAILING, "bias-zero-point", "constant-weights"}
+    covered = {*FAILING, "bias-zero-point", "constant-weights", "quantized-dimension"}
     assert emitted | judged <= covered
 
 

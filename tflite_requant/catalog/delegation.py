@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import DELEGATES, Arithmetic, arithmetic_for
+from tflite_requant.catalog.dimension import stored_dimension
 from tflite_requant.model.graph import Operator, Subgraph, Tensor
 
 EIGHT_BIT = ("uint8", "int8")
@@ -132,10 +133,9 @@ def _has_grid(tensor: Tensor) -> bool:
 
 def _plain_dimension(tensor: Tensor) -> bool:
     """Whether a tensor with one scale names dimension 0 as the quantized one."""
-    quantization = tensor.rest.get("quantization")
-    if quantization is None or tensor.qparams is None or tensor.qparams.per_axis:
+    if tensor.qparams is None or tensor.qparams.per_axis:
         return True
-    return not quantization["quantized_dimension"]
+    return stored_dimension(tensor) == 0
 
 
 def _output_type_fits(operator: str, leading: Tensor, output: Tensor) -> bool:

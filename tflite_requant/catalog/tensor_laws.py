@@ -63,9 +63,11 @@ LAWS = (
     ),
     Law(
         "quantized-dimension",
-        "A tensor with a single scale has quantized_dimension 0. XNNPACK does not take an operator "
-        "with another value, and what it does not take runs on different kernels.",
-        "Measured on a uint8 DEPTHWISE_CONV_2D whose weights had dimension 3.",
+        "A tensor's quantized_dimension is one that it has, also where it has a single scale: "
+        "LiteRT does not load a model otherwise. With a single scale it is 0: XNNPACK does not "
+        "take an operator with another value, and what it does not take runs on different kernels.",
+        "LiteRT tflite/core/interpreter_builder.cc, ParseQuantization; measured, the second on a "
+        "uint8 DEPTHWISE_CONV_2D whose weights had dimension 3.",
     ),
     Law(
         "pinned",

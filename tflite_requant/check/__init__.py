@@ -6,6 +6,7 @@ gets wrong, this finds. The report of a requantization takes its exceptions from
 
 from __future__ import annotations
 
+from tflite_requant.check.dimensions import misplaced
 from tflite_requant.check.overrides import idle
 from tflite_requant.check.subgraph import Checker
 from tflite_requant.errors import Finding
@@ -18,7 +19,7 @@ __all__ = ["check"]
 
 
 def check(model: Model, scheme: Scheme, keep_unknown: bool | None = None) -> list[Finding]:
-    """All findings, in execution order.
+    """All findings, in execution order, behind them those of whole subgraphs and of the scheme.
 
     severity "error": not legal; "exception": what the scheme asks, but TFLite does not permit or
     somebody asked to leave as it was, so that it may stand; "warning": legal, but worth a look.
@@ -31,4 +32,5 @@ def check(model: Model, scheme: Scheme, keep_unknown: bool | None = None) -> lis
     called = called_subgraphs(model)
     judged = [s for s in model.subgraphs if s.index not in called]
     findings = [f for s in judged for f in Checker(s, scheme, keep_unknown).run()]
+    findings += [f for s in judged for f in misplaced(s)]
     return [*findings, *idle(scheme, judged)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tflite_requant.catalog import spec_of
+from tflite_requant.check.dimensions import misplaced
 from tflite_requant.errors import Finding
 from tflite_requant.kernels._refusals import types_without_kernel
 from tflite_requant.model import Model, Operator, Subgraph, Tensor, dtypes
@@ -21,6 +22,7 @@ BIAS_SCALE_TOLERANCE = 1e-5  # float32 products of correct converters stay well 
 def oddities(model: Model) -> list[Finding]:
     """Everything unusual, operators in graph order and the file's own behind them."""
     found = [f for s, op in model.operators() for f in _operator(s, op)]
+    found += [f for s in model.subgraphs for f in misplaced(s, "warning")]
     found += [f for _, _, f in types_without_kernel(model)]
     found += [f for s in model.subgraphs for t in s.tensors for f in _constant(s, t)]
     return [*found, *_file(model)]

@@ -13,6 +13,7 @@ from tflite_requant.progress import Advance
 from tflite_requant.rewrite.bridges import Bridges
 from tflite_requant.rewrite.constants import Constants
 from tflite_requant.rewrite.desk import Desk, SubgraphRewrite
+from tflite_requant.rewrite.dimensions import mend
 from tflite_requant.rewrite.frames import Frames
 from tflite_requant.rewrite.options import set_options, set_versions
 from tflite_requant.rewrite.weights import Memory, Weights
@@ -51,6 +52,7 @@ class Rewriter:
                 set_options(desk, op)
             advance(1)
         self.bridges.borders()
+        mend(desk)
         set_versions(desk)
         desk.done.numbers = desk.edit.new_indices()
         return desk.done

@@ -143,12 +143,6 @@ class Weights:
                         f"{100 * new.bias_law_broken:.3g} %", "equal scales",
                         "the bias was taken for what its own scales say; kernels do not read them")
             )  # fmt: skip
-        if new.bias_axis_wrong:
-            self.done.findings.append(
-                Finding("warning", where, "quantized-dimension",
-                        "the bias names an axis that it does not have", "axis 0",
-                        "LiteRT refuses the source for it; it was put right")
-            )  # fmt: skip
         if new.clipped_bias:
             self.done.findings.append(
                 Finding("warning", where, "bias-width",

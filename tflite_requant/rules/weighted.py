@@ -88,7 +88,6 @@ class Rewritten:
     exact: np.ndarray
     clipped_bias: int
     bias_law_broken: float
-    bias_axis_wrong: bool = False
     axis: int = 0
     bias_rounded: float | None = None
     dead: int = 0
@@ -223,7 +222,6 @@ def rewrite(
         exact=fit.exact,
         clipped_bias=int(clipped.sum()),
         bias_law_broken=broken,
-        bias_axis_wrong=_axis_wrong(operands.bias),
         axis=axis,
         bias_rounded=float(rounded.max(initial=0.0)) if scheme.bias.own_scale else None,
     )  # fmt: skip
@@ -270,10 +268,6 @@ def _snapped(scale: np.ndarray) -> np.ndarray:
 
 def _is_power(scale: np.ndarray) -> np.ndarray:
     return np.frexp(_snapped(scale))[0] == 0.5
-
-
-def _axis_wrong(bias: QArray | None) -> bool:
-    return bias is not None and bias.qparams is not None and bias.qparams.axis != 0
 
 
 def _row_sums(real: np.ndarray) -> np.ndarray:
