@@ -65,6 +65,7 @@ def report_of(
         tensors=tuple(o for p in plans.values() for o in tensor_outcomes(p)),
         findings=tuple(findings),
         inserted=tuple(line for d in done.values() for line in d.inserted),
+        removed=tuple(line for d in done.values() for line in d.removed),
         source_sha256=hashlib.sha256(source_bytes).hexdigest(),
         result_sha256=hashlib.sha256(result_bytes).hexdigest(),
         source_bytes=len(source_bytes),
@@ -164,7 +165,7 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
         name=op.name,
         label=plan.subgraph.label(op),
         exactness=_exactness(plan, op, spec, rewritten),
-        result_index=done.numbers[op.index],
+        result_index=done.numbers.get(op.index),
         **facts,
     )
 

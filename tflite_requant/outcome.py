@@ -77,7 +77,7 @@ class OperatorOutcome:
     above) in output steps, None where further operators restore the clamp. dead_channels: how
     many were proven constant and gave up their weights. sum_bits, bias_bits: widths that hold
     every sum for any input, and the bias; bias_rounded: the largest rounding of a bias that has
-    a position of its own, in output steps.
+    a position of its own, in output steps. result_index: None of one that was removed.
     """
 
     subgraph: int
@@ -124,6 +124,7 @@ class Report:
     tensors: tuple[TensorOutcome, ...] = ()
     findings: tuple[Finding, ...] = ()
     inserted: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     source_sha256: str = ""
     result_sha256: str = ""
     source_bytes: int = 0

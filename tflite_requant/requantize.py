@@ -17,6 +17,7 @@ from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.options import CORRECTIONS, Options
 from tflite_requant.outcome import Report
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS
+from tflite_requant.rewrite.idle import without_idle
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
 from tflite_requant.search import Bench, Found, Search
 from tflite_requant.validation import require_filled, unsound
@@ -87,6 +88,8 @@ def requantize(
     new, found = draft.finished(draft.fitted), None
     if options.search:
         new, found = _searched(draft, new)
+    if new is not model:
+        new = without_idle(model, new, draft.done, scheme)
     judged = check(new, scheme, options.keep_unknown)
     broken = tuple(f for f in judged if f.severity == "error")
     if not (broken or unsound(model)):

@@ -239,15 +239,15 @@ def compare(
 
 
 def pairs_of(source: Model, result: Model, outcomes: dict[int, OperatorOutcome]) -> list[Pair]:
-    """Every planned operator that has outputs, with the new one that writes the same tensors."""
-    writers = {t: op for op in result.main.operators for t in op.outputs}
+    """Every planned operator that has outputs and was not removed, with what it became."""
     pairs = []
     for op in source.main.operators:
-        if op.index not in outcomes or not op.outputs:
+        number = outcomes[op.index].result_index if op.index in outcomes else None
+        if number is None or not op.outputs:
             continue
-        new = writers[op.outputs[0]]
-        if new.name != op.name or new.outputs != op.outputs:
-            raise UsageError(f"{source.main.label(op)} writes another tensor in the new model")
+        new = result.main.operators[number]
+        if new.name != op.name or len(new.outputs) != len(op.outputs):
+            raise UsageError(f"{source.main.label(op)} is another operator in the new model")
         alone = single_operator(result, new)
         pairs.append(Pair(source, op, result, new, alone, outcomes[op.index]))
     return pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tflite_requant.errors import UsageError
 from tflite_requant.memory import memory_of
@@ -44,12 +44,14 @@ class Origin:
     """What a model's metadata says about where it comes from.
 
     source: the hash of the model it was made from, or its own. shared: tensors with a smaller index
-    are the source's. meanings: of relabelled tensors, by index. All of the main subgraph.
+    are the source's. meanings: of relabelled tensors, by index. merged: the source's tensors that
+    are gone -> those that have their values. All of the main subgraph.
     """
 
     source: str
     shared: int
     meanings: dict[int, Meaning]
+    merged: dict[int, int] = field(default_factory=dict)
 
 
 def origin_of(model: Model) -> Origin:
@@ -61,7 +63,13 @@ def origin_of(model: Model) -> Origin:
             for entry in memory.get("relabelled", ())
             if entry["subgraph"] == 0
         }
-        return Origin(str(memory["source_sha256"]), int(memory["source_tensors"][0]), meanings)
+        merged = {
+            int(entry["tensor"]): int(entry["into"])
+            for entry in memory.get("merged", ())
+            if entry["subgraph"] == 0
+        }
+        shared = int(memory["source_tensors"][0])
+        return Origin(str(memory["source_sha256"]), shared, meanings, merged)
     except (KeyError, IndexError, TypeError, ValueError):
         own = hashlib.sha256(model.to_bytes()).hexdigest()
         return Origin(own, len(model.main.tensors), {})
@@ -102,6 +110,8 @@ def match(a: Model, b: Model) -> list[Pair]:
         if twin is not None and twin.shape == t.shape and twin.index not in taken:
             partners[t.index] = twin.index
             taken.add(twin.index)
+        elif twin is None and t.index < shared and from_b.merged.get(t.index) in theirs:
+            partners[t.index] = from_b.merged[t.index]
     by_name = _unique_names(t for i, t in theirs.items() if i not in taken)
     names = _unique_names(t for t in ours if t.index not in partners)
     for name, t in names.items():

@@ -38,6 +38,7 @@ def report_value(report: Report) -> dict[str, Any]:
         **({"sqnr_of": report.sqnr_of} if "sqnr" in report.metrics else {}),
         "findings": [finding_value(f) for f in report.findings],
         "inserted": list(report.inserted),
+        "removed": list(report.removed),
         "inputs": [asdict(p) for p in report.inputs],
         "outputs": [asdict(p) for p in report.outputs],
         "operators": [_operator(op) for op in report.operators],

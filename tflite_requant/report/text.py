@@ -40,9 +40,10 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     lines += ["", *fields(_overview(report, written))]
     for title, findings in _sections(report, verbose):
         lines += ["", f"  {title}", *finding_lines(findings, "    ")]
-    if verbose and report.inserted:
-        lines += ["", "  inserted"]
-        lines += [part for line in report.inserted for part in wrap(line, "    ", "      ")]
+    for title, told in (("inserted", report.inserted), ("removed", report.removed)):
+        if verbose and told:
+            lines += ["", f"  {title}"]
+            lines += [part for line in told for part in wrap(line, "    ", "      ")]
     if verbose and report.operators:
         lines += ["", "  operators", *operator_table(report), *_legend(report)]
     return "\n".join(lines)
@@ -82,6 +83,7 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         pairs.append(("measured", "nothing, without samples; --calibration FILE|DIR names some"))
     pairs += [
         ("inserted", _inserted(report)),
+        *([("removed", _removed(report))] if report.removed else []),
         ("findings", severity_counts(report.findings, ("exception", "warning"))),
     ]
     return pairs
@@ -137,6 +139,10 @@ def _inserted(report: Report) -> str:
         return "no operators"
     places = list(dict.fromkeys(line.rpartition(": ")[2] for line in report.inserted))
     return f"{told} {places[0]}" if len(places) == 1 else f"{told}; -v says where and why"
+
+
+def _removed(report: Report) -> str:
+    return f"{len(report.removed)} QUANTIZE that would only copy; -v says which"
 
 
 def _sections(report: Report, verbose: bool) -> list[tuple[str, list[Finding]]]:
@@ -202,7 +208,7 @@ def operator_table(report: Report) -> list[str]:
     rows = [
         (
             number_of(op, several),
-            str(op.result_index) if report.renumbered else "",
+            ("-" if op.result_index is None else str(op.result_index)) if report.renumbered else "",
             shorten(op.name, NAME_WIDTH),
             op.exactness,
             f"{op.exact_channels}/{op.channels}" if op.channels else "",

@@ -14,10 +14,12 @@ from tflite_requant.schemes import Scheme
 @dataclass
 class SubgraphRewrite:
     """What was done to one subgraph, for the report. numbers: operators of the source -> their
-    indices in the result; clamped: those whose lost clamp was restored by operators of its own."""
+    indices in the result; clamped: those whose lost clamp was restored by operators of its own;
+    removed: those that are gone, a line each."""
 
     weighted: dict[int, Rewritten] = field(default_factory=dict)
     inserted: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
     clamped: set[int] = field(default_factory=set)

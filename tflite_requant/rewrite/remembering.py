@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 
 from tflite_requant.catalog import min_runtime_version
-from tflite_requant.memory import METADATA_NAME
+from tflite_requant.memory import METADATA_NAME, memory_of
 from tflite_requant.model import Edit, Model
 from tflite_requant.planning import Plan
 from tflite_requant.schemes import Scheme
@@ -31,10 +32,33 @@ def remember(
     }
     if keep_unknown:
         entry["keep_unknown"] = True
-    edit.set_metadata(
-        METADATA_NAME, json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
-    )
+    _set_entry(edit, entry)
     edit.description = described(model.description, scheme.name)
+    _set_min_runtime(edit, model)
+
+
+def remember_merged(
+    edit: Edit, model: Model, merged: Mapping[int, Iterable[tuple[int, int]]]
+) -> None:
+    """Add to a result's metadata which tensors are gone and which ones have their values. edit: of
+    `model`, the result; merged: by subgraph."""
+    entry = memory_of(model) or {}
+    entry["merged"] = [
+        {"subgraph": s, "tensor": gone, "into": kept}
+        for s, pairs in sorted(merged.items())
+        for gone, kept in pairs
+    ]
+    _set_entry(edit, entry)
+    _set_min_runtime(edit, model)
+
+
+def _set_entry(edit: Edit, entry: dict) -> None:
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    edit.set_metadata(METADATA_NAME, text.encode())
+
+
+def _set_min_runtime(edit: Edit, model: Model) -> None:
+    """What the edit's operators ask for, where the model says what its own do."""
     old = model.metadata_bytes(MIN_RUNTIME)
     if old is not None:
         kinds = [(op.opcode, op.version) for s in edit.subgraphs for op in s.operators_in_order()]
