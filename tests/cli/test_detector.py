@@ -60,6 +60,32 @@ def test_sqnr_says_that_it_is_of_what_post_processing_reads(detector, capsys):
     assert f", of the {report['sqnr_of']}, on 4 samples" in said
 
 
+def compared(capsys, *more):
+    assert requantized("-q") == 0
+    code = main(["compare", "detector.tflite", "b.tflite", "--inputs", "samples.npy", *more])
+    return code, *(" ".join(text.split()) for text in capsys.readouterr())
+
+
+def test_compare_has_the_same_number_under_a_name_of_its_own(detector, capsys):
+    """`sqnr` is of what post-processing gives."""
+    assert requantized("--json") == 0
+    (report,) = json.loads(capsys.readouterr().out)["results"]
+    wanted = report["numbers"]["sqnr"]
+    _, out, _ = compared(capsys, "--json")
+    (found,) = json.loads(out)["comparisons"]
+    assert found["numbers"]["raw_sqnr"] == pytest.approx(wanted, abs=1e-9)
+    _, out, _ = compared(capsys)
+    told = out.partition("raw SQNR of what post-processing reads: ")[2]
+    assert f"{wanted:.1f} dB" in told[:60] and told.startswith("boxes ") and ", scores " in told
+
+
+@pytest.mark.parametrize("name, said", [("sqnr", True), ("raw_sqnr", False)])
+def test_what_was_not_met_points_to_what_post_processing_reads(detector, capsys, name, said):
+    code, _, err = compared(capsys, "-q", "--require", f"{name}>=200")
+    assert code == 1 and f"{name}>=200 does not hold: it is " in err
+    assert ("what it reads tells more, see raw_sqnr" in err) is said
+
+
 def test_a_study_judges_by_the_same_tensors(detector, capsys):
     assert requantized("-q") == 0
     source = load("detector.tflite")

@@ -50,7 +50,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
         f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored, "
         "logits_sqnr what requantize calls sqnr of a classifier: of the logits, each sample's mean "
-        "removed, which the table of tensors keeps",
+        "removed, which the table of tensors keeps; raw_sqnr what it calls so of a detector",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -113,7 +113,13 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def _meant(found: Comparison) -> dict[str, str]:
-    """What `sqnr` is of, where there are logits too."""
+    """What `sqnr` is of, where another number tells more."""
+    if found.detects:
+        where = "see raw_sqnr" if found.raw else "which is not seen here"
+        return {
+            "sqnr": "of boxes and scores behind post-processing, whose order jumps with the least "
+            f"change; what it reads tells more, {where}"
+        }
     if found.logits_sqnr is None:
         return {}
     return {"sqnr": "of the output; that of the logits is logits_sqnr"}

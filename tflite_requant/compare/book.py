@@ -9,7 +9,7 @@ from tflite_requant.compare.matching import Pair, class_scores, computed
 from tflite_requant.compare.outcome import Comparison
 from tflite_requant.compare.tally import Tally
 from tflite_requant.errors import SampleError
-from tflite_requant.extract import DETECTOR
+from tflite_requant.extract import DETECTOR, detector
 from tflite_requant.model import Model
 
 
@@ -65,20 +65,26 @@ class Book:
             raise SampleError("no samples to compare on; need at least one")
         main = self.model.main
         labels = {t: main.label(op) for t, op in main.producers().items()}
+        last = detector(self.model)
+        raw = last.inputs[:2] if last is not None else ()
+        tensors = tuple(
+            tally.result(labels[p.a.index])
+            for p, tally in zip(self.pairs, self.tallies, strict=True)
+            if p.a.index in self._seen
+        )
+        reads = tuple(t for t in tensors if t.index in raw)
         return Comparison(
             profiles[0],
             against,
             self.samples,
-            tuple(
-                tally.result(labels[p.a.index])
-                for p, tally in zip(self.pairs, self.tallies, strict=True)
-                if p.a.index in self._seen
-            ),
+            tensors,
             tuple(t.name for t in computed(self.model) if t.index not in self._seen),
             only_b,
             self._same if self._scores is not None else None,
             profiles[1],
             self._logits.result(),
+            last is not None,
+            reads if len(reads) == 2 else (),
         )
 
 

@@ -15,6 +15,9 @@ NUMBERS: Mapping[str, str] = {
     "jumps with the least change; absent where no output stands for real numbers",
     "logits_sqnr": "dB of the logits, which is what `sqnr` of `requantize` is for a classifier; of "
     "classifiers only, and not against XNNPACK, which does not show them",
+    "raw_sqnr": "dB of the worse of the raw boxes and scores that a detector's post-processing "
+    "reads, which is what `sqnr` of `requantize` is for a detector; of detectors only, and not "
+    "against XNNPACK, which does not show them",
     "same_top1": "percent of samples with the same first class; of classifiers only",
     "differing": "elements that differ, over all tensors and samples",
     "differing_tensors": "tensors with such an element",
@@ -69,6 +72,7 @@ class Comparison:
     only_a, only_b: computed tensors without a partner, or that LiteRT does not show.
     same_top1: samples whose first class is the same, None where A is no classifier. logits_sqnr: dB
     of what the last SOFTMAX reads, as `accuracy.table` states it; None where that is not seen.
+    detects: whether A is a detector; raw: what its post-processing reads, of the tensors.
     """
 
     arithmetic: str
@@ -80,6 +84,8 @@ class Comparison:
     same_top1: int | None = None
     arithmetic_b: str = ""
     logits_sqnr: float | None = None
+    detects: bool = False
+    raw: tuple[TensorComparison, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -104,9 +110,10 @@ class Comparison:
     def numbers(self) -> dict[str, float]:
         """What of NUMBERS this comparison has."""
         found: dict[str, float] = {}
-        sqnrs = [t.sqnr for t in self.outputs if t.sqnr is not None]
-        if sqnrs:
-            found["sqnr"] = math.nan if any(map(math.isnan, sqnrs)) else min(sqnrs)
+        for name, tensors in (("sqnr", self.outputs), ("raw_sqnr", self.raw)):
+            sqnrs = [t.sqnr for t in tensors if t.sqnr is not None]
+            if sqnrs:
+                found[name] = math.nan if any(map(math.isnan, sqnrs)) else min(sqnrs)
         if self.logits_sqnr is not None:
             found["logits_sqnr"] = self.logits_sqnr
         if self.same_top1 is not None:

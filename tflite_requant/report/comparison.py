@@ -51,6 +51,9 @@ def _overview(found: Comparison, b: str) -> list[tuple[str, str]]:
         pairs += [("output", _output(t)) for t in found.outputs]
     if found.logits_sqnr is not None and not found.equal:
         pairs.append(("logits", f"SQNR of the logits {decibels(found.logits_sqnr)}, means removed"))
+    if found.raw and not found.equal:
+        told = ", ".join(f"{shorten(t.name, NAME_WIDTH)} {_decibels_of(t)}" for t in found.raw)
+        pairs.append(("raw", f"SQNR of what post-processing reads: {told}"))
     if found.same_top1 is not None:
         share = percent(found.same_top1, found.samples)
         pairs.append(("top-1", f"the same in {found.same_top1:,} of {found.samples:,} ({share})"))
@@ -106,6 +109,10 @@ def _output(tensor: TensorComparison) -> str:
         sqnr = ", exact"
     share = percent(tensor.elements - tensor.differing, tensor.elements or 1)
     return f"{shorten(tensor.name, NAME_WIDTH)}: {share} of the elements equal{sqnr}"
+
+
+def _decibels_of(tensor: TensorComparison) -> str:
+    return "none" if tensor.sqnr is None else decibels(tensor.sqnr)
 
 
 def _listed(names: tuple[str, ...]) -> str:
