@@ -18,6 +18,7 @@ from tflite_requant.accuracy import (
     measure,
     paired_interval,
 )
+from tflite_requant.accuracy.outcome import OutputAccuracy
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
 from tflite_requant.model import Edit, QParams, TensorType
@@ -216,6 +217,21 @@ def test_several_seeds_are_summed_up():
     ]
     assert all(len(line) <= 80 for line in accuracy.over_seeds(tables))
     assert accuracy.over_seeds([AccuracyTable(9, "LiteRT", False, None, None, ())]) == []
+
+
+@pytest.mark.parametrize("kind, rows", [("classes", 1), ("outputs", 2), ("seeds", 1)])
+def test_a_long_name_has_a_line_above_its_figures(kind, rows):
+    short, long = "a" * 31, "a" * 32
+    ends = (OutputAccuracy("boxes", 20.0, 0.5), OutputAccuracy("scores", 30.0, 0.25))
+    results = tuple(
+        Accuracy(name, sqnr=20.0, kl=0.01, same_top1=1.0, outputs=ends) for name in (short, long)
+    )
+    table = AccuracyTable(9, "LiteRT", kind != "outputs", None, None, results)
+    found = accuracy.over_seeds([table]) if kind == "seeds" else accuracy.lines(table)
+    *before, above = found[-2 * rows - 1 : -rows]
+    assert above == long and {line[:31] for line in before} == {short}
+    assert [" " * 31 + line[31:] for line in before] == found[-rows:]
+    assert all(len(line) <= 80 for line in found)
 
 
 def test_the_tool_without_litert(demo_model, tmp_path):

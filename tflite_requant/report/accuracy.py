@@ -11,6 +11,8 @@ from typing import Any
 from tflite_requant.accuracy.outcome import Accuracy, AccuracyTable, OutputAccuracy
 from tflite_requant.report.as_json import plain
 
+NAME_WIDTH = 31
+
 
 def lines(table: AccuracyTable) -> list[str]:
     """The table under its column heads."""
@@ -19,15 +21,15 @@ def lines(table: AccuracyTable) -> list[str]:
 
 def over_seeds(tables: Sequence[AccuracyTable]) -> list[str]:
     """What a classifier's results come to with several seeds: mean, least and greatest."""
-    form = "{:<31.31} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8}"
+    form = "{:<31} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8}"
     rows: dict[str, list[Accuracy]] = {}
     for row in (r for table in tables if table.classifier for r in table.rows):
         rows.setdefault(row.name, []).append(row)
     found = []
     for name, each in rows.items():
         ratios, divergences = ([r.sqnr for r in each], [r.kl for r in each])
-        found.append(form.format(
-            name,
+        found += _named(name, form.format(
+            "",
             *(decibel(f(ratios)) for f in (fmean, min, max)),
             *(f"{f(divergences):.4f}" for f in (fmean, min, max)),
         ))  # fmt: skip
@@ -53,32 +55,38 @@ def _all(table: AccuracyTable) -> tuple[Accuracy, ...]:
 
 
 def _classifier(table: AccuracyTable) -> Iterator[str]:
-    form = "{:<31.31} {:>5} {:>6} {:>6} {:>6} {:>20}"
+    form = "{:<31} {:>5} {:>6} {:>6} {:>6} {:>20}"
     yield form.format("", "SQNR", "KL", "same", "top-1", "change, 95 % of it")
     yield form.format("", "dB", "nat", "%", "%", "points")
     yield form.format("source", "", "", "", share(table.source_top1), "").rstrip()
     for row in _all(table):
-        yield form.format(
-            row.name, decibel(row.sqnr), f"{row.kl:.4f}", share(row.same_top1),
+        yield from _named(row.name, form.format(
+            "", decibel(row.sqnr), f"{row.kl:.4f}", share(row.same_top1),
             share(row.top1), change(row),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _outputs(table: AccuracyTable) -> Iterator[str]:
-    form = "{:<31.31} {:<24.24} {:>7} {:>7} {:>7}"
+    form = "{:<31} {:<24.24} {:>7} {:>7} {:>7}"
     yield form.format("", "output", "SQNR dB", "same %", "IoU %")
     for row in _all(table):
-        for output in row.outputs:
-            same = output.equal if output.same is None else output.same
-            yield form.format(
-                row.name, ending(output.name, 24), decibel(output.sqnr), share(same),
-                share(output.iou),
-            )  # fmt: skip
+        cells = [
+            (ending(o.name, 24), decibel(o.sqnr), share(o.equal if o.same is None else o.same),
+             share(o.iou))
+            for o in row.outputs
+        ]  # fmt: skip
         if row.boxes:
             seen = f"{row.boxes.found} boxes of {row.boxes.source}"
-            yield form.format(
-                row.name, seen, "", share(row.boxes.agreement), share(row.boxes.iou)
-            )  # fmt: skip
+            cells.append((seen, "", share(row.boxes.agreement), share(row.boxes.iou)))
+        yield from _named(row.name, *(form.format("", *some) for some in cells))
+
+
+def _named(name: str, *rows: str) -> Iterator[str]:
+    """Rows with a name in their empty first column; a longer one has a line above them."""
+    if len(name) > NAME_WIDTH:
+        yield name
+        name = ""
+    yield from (f"{name:<{NAME_WIDTH}}{row[NAME_WIDTH:]}" for row in rows)
 
 
 def ending(name: str, width: int) -> str:
