@@ -32,6 +32,7 @@ from tflite_requant.testing import GraphBuilder, TensorSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "examples" / "demo" / "digits_samples.npz"
+ABOUT_IMAGES = "is about images; give a folder of them with --samples or --calibration"
 needs_litert = pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
 
 
@@ -279,11 +280,31 @@ def test_the_tool_calibrates_as_the_program_does(tmp_path):
     )
 
 
-def test_the_tool_says_what_is_wrong_in_one_line(demo_model):
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        pytest.param(["--samples", "no.npy"], "no.npy: cannot be read: no such file or directory",
+                     id="no-file"),
+        pytest.param(["--samples", str(SAMPLES), "--mean", "127.5", "--std", "127.5"],
+                     f"--mean {ABOUT_IMAGES}", id="mean-of-arrays"),
+        pytest.param(["--calibration", f"{SAMPLES}:calibration", "--std", "2"],
+                     f"--std {ABOUT_IMAGES}", id="std-of-random"),
+        pytest.param(["--samples", f"{SAMPLES}:test", "--crop", "1"], f"--crop {ABOUT_IMAGES}",
+                     id="crop-of-arrays"),
+    ],
+)  # fmt: skip
+def test_the_tool_says_what_is_wrong_in_one_line(demo_model, words, said):
     command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8"]
-    command += ["--samples", "no.npy"]
+    command += ["--through", "interpreter", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.splitlines() == [
-        "accuracy: no.npy: cannot be read: no such file or directory"
-    ]
+    assert done.stderr.splitlines() == [f"accuracy: {said}"]
+
+
+def test_the_tool_tells_what_looks_odd_about_samples(demo_model, tmp_path):
+    np.save(tmp_path / "one.npy", np.load(SAMPLES)["test"][0])
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8"]
+    command += ["--through", "interpreter", "--samples", str(tmp_path / "one.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"accuracy: {tmp_path / 'one.npy'}: array of shape")
