@@ -1,4 +1,4 @@
-"""Parts of a model as models of their own: cut at a tensor, or one operator alone."""
+"""Parts of a model as models of their own: cut at a tensor, one operator, a signature's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tflite_requant.errors import UsageError
+from tflite_requant.feeds import entry_of
+from tflite_requant.memory import METADATA_NAME, memory_of_subgraph
 from tflite_requant.model import Buffer, Model, Operator, Subgraph, Tensor
 
 # Between the last SOFTMAX and a graph output, these change nothing but names, shapes and types.
@@ -67,6 +69,31 @@ def cut_at(model: Model, subgraph_index: int, tensor: int | tuple[int, ...]) -> 
     kept = _renumbered(_needed(subgraph, wanted))
     cut = replace(subgraph, index=0, operators=kept, outputs=wanted)
     return _with_main(model, cut)
+
+
+def entered(model: Model, signature: str) -> Model:
+    """A model whose main subgraph is a signature's, with its inputs and outputs, in its order and
+    under its names; it remembers of its source what is about that subgraph.
+
+    Raises UsageError for a signature that the model does not have.
+    """
+    entry = entry_of(model, signature)
+    subgraph = entry.subgraph
+    tensors = list(subgraph.tensors)
+    for name, index in (*entry.outputs, *entry.inputs):
+        tensors[index] = replace(tensors[index], name=name)
+    inputs = [index for _, index in entry.inputs]
+    inputs += [index for index in subgraph.inputs if index not in inputs]
+    main = replace(
+        subgraph, index=0, tensors=tuple(tensors), inputs=tuple(inputs),
+        outputs=tuple(index for _, index in entry.outputs),
+    )  # fmt: skip
+    told = Buffer(memory_of_subgraph(model, subgraph.index))
+    kept = tuple(entry for entry in model.metadata if entry[0] != METADATA_NAME)
+    made = model.changed(
+        buffers=(*model.buffers, told), metadata=(*kept, (METADATA_NAME, len(model.buffers)))
+    )
+    return _with_main(made, main)
 
 
 def single_operator(model: Model, op: Operator, subgraph_index: int = 0) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from tflite_requant.model import Model
@@ -46,6 +47,25 @@ def relabelled_of(model: Model) -> list[dict[str, int | float]]:
         0 <= e["subgraph"] < len(sizes) and 0 <= e["tensor"] < sizes[e["subgraph"]] for e in found
     )
     return found if known else []
+
+
+def memory_of_subgraph(model: Model, index: int) -> bytes:
+    """The entry of a model of which a subgraph becomes the main one: what is said of that one, and
+    of which source; of a model that says nothing, that it is its own."""
+    entry = memory_of(model)
+    if entry is None:
+        source = hashlib.sha256(model.to_bytes()).hexdigest()
+        sizes = [len(s.tensors) for s in model.subgraphs]
+        entry = {"source_sha256": source, "source_tensors": sizes}
+    told = dict(entry)
+    try:
+        told["source_tensors"] = entry["source_tensors"][index:]
+        for key in ("relabelled", "merged"):
+            own = [e for e in entry.get(key, ()) if e["subgraph"] == index]
+            told[key] = [{**e, "subgraph": 0} for e in own]
+    except (KeyError, TypeError, ValueError):
+        pass  # wrongly formed: as good as not said
+    return json.dumps(told, sort_keys=True).encode()
 
 
 def arithmetic_of(model: Model) -> str | None:

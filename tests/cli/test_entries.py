@@ -3,24 +3,35 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from graphs import Net
+from said import messages
 
 from tflite_requant.cli import main
+from tflite_requant.files import load
+from tflite_requant.interpreter import Interpreter
+from tflite_requant.memory import relabelled_of
 from tflite_requant.model import Signature
+from tflite_requant.runtime import litert_available
 from tflite_requant.testing import TensorSpec, one_operator_model, with_subgraphs
 
 
 @pytest.fixture
 def pair(folder) -> Path:
-    """pair.tflite: RELU under the signature first, TANH under the signature second."""
+    """pair.tflite: RELU under the signature first, TANH under second, and under other with other
+    names."""
     models = []
     for name in ("RELU", "TANH"):
         x, y = (TensorSpec("int8", (1, 4), 1 / 128, 0, name=n) for n in "xy")
         models.append(one_operator_model(name, [x], [y]))
+    keys = (("first", 0, "x", "y"), ("second", 1, "x", "y"), ("other", 1, "a", "b"))
     signatures = tuple(
-        Signature(key, i, (("x", models[i].main.inputs[0]),), (("y", models[i].main.outputs[0]),))
-        for i, key in enumerate(("first", "second"))
-    )
+        Signature(
+            key, i, ((x, models[i].main.inputs[0]),), ((y, models[i].main.outputs[0]),)
+        )
+        for key, i, x, y in keys
+    )  # fmt: skip
     path = folder / "pair.tflite"
     path.write_bytes(with_subgraphs(*models).changed(signatures=signatures).to_bytes())
     return path
@@ -38,14 +49,104 @@ def test_what_is_not_run_is_told(pair, capsys, words):
     told = " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
     assert " run subgraph 0 main (signature first) not run subgraph 1 sub1 (signature sec" in told
-    assert "Interpreter.run(..., signature='second') runs it" in told
+    assert "; --signature second runs it" in told
+
+
+@COMMANDS
+def test_another_signature_is_run(pair, capsys, words):
+    words = [*words.split(), "--inputs", "random:2", "--signature", "second"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    told = " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+    assert " run subgraph 1 sub1 (signature second) not run subgraph 0 main (signature fir" in told
+    assert "; --signature first runs it" in told
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["signature"] == "second"
+    assert document["not_run"] == [{"subgraph": 0, "name": "main", "signatures": ["first"]}]
+
+
+def test_its_names_are_those_of_samples_and_outputs(pair):
+    given = np.arange(-8, 8, dtype=np.int8).reshape(4, 1, 4)
+    np.savez("given.npz", a=given)
+    words = "run pair.tflite --inputs given.npz -q -o".split()
+    assert main([*words, "other.npz", "--signature", "other"]) == 0
+    assert main([*words, "second.npz", "--signature", "second"]) == 0
+    interpreter = Interpreter(load("pair.tflite"))
+    for key, input_name, output_name in (("other", "a", "b"), ("second", "x", "y")):
+        with np.load(f"{key}.npz") as found:
+            wanted = [interpreter.run({input_name: s}, signature=key)[output_name] for s in given]
+            assert list(found) == [output_name] and np.array_equal(found[output_name], wanted)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("run pair.tflite --signature secnd",
+         "pair.tflite: --signature: unknown 'secnd', did you mean second?; known: first, second, "
+         "other"),
+        ("run tiny.tflite --signature x",
+         "tiny.tflite: --signature: unknown 'x'; the model has none"),
+        ("compare pair.tflite tiny.tflite --signature first",
+         "tiny.tflite: --signature: unknown 'first'; the model has none"),
+    ],
+    ids=["misspelled", "none", "of-b"],
+)  # fmt: skip
+def test_an_unknown_signature(pair, tiny, capsys, words, said):
+    assert main([*words.split(), "--inputs", "random:1"]) == 2
+    assert messages(capsys.readouterr().err) == [said]
+
+
+def convolved(seed: int):
+    """Two convolutions, between which zero points may be folded."""
+    net = Net(seed=seed)
+    x, h, y = net.act("x"), net.act("h", 0.02, 0), net.act("y", 0.03, 99)
+    net.conv(x, h)
+    net.conv(h, y)
+    return net.build((x,), (y,))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("scheme, relabelled", [("symmetric-po2", True), ("int8", False)])
+def test_what_a_result_remembers_of_that_subgraph(folder, capsys, scheme, relabelled, jobs):
+    """As if the subgraph were the main one of a model of its own."""
+    alone, other = convolved(1), convolved(2)
+    (x,), (y,) = other.main.inputs, other.main.outputs
+    both = with_subgraphs(alone, other).changed(
+        signatures=(Signature("second", 1, (("in", x),), (("out", y),)),)
+    )
+    said = []
+    for name, model in (("both", both), ("other", other)):
+        Path(f"{name}.tflite").write_bytes(model.to_bytes())
+        assert main([f"{name}.tflite", "-s", scheme, "-o", "made.tflite", "-q"]) == 0
+        told = relabelled_of(load("made.tflite"))
+        assert any(e["subgraph"] == (name == "both") for e in told) is relabelled
+        words = ["compare", f"{name}.tflite", "made.tflite", "--inputs", "random:12"]
+        words += ["--signature", "second"] * (name == "both")
+        main([*words, "--json", "--jobs", jobs])
+        (found,) = json.loads(capsys.readouterr().out)["comparisons"]
+        for tensor in found["tensors"]:
+            del tensor["name"], tensor["operator"]
+        said.append(found)
+    assert len(said[0]["tensors"]) == 2 and said[0] == said[1]
+
+
+@pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
+def test_a_signature_in_litert(pair, capsys):
+    words = "compare pair.tflite --signature second --inputs random:4 --json".split()
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [c["tensors"][0]["operator"].split()[2] for c in found] == ["TANH"] * 3
+    assert all(c["equal"] for c in found)
 
 
 @COMMANDS
 def test_json_tells_it_too(pair, capsys, words):
     assert main([*words.split(), "--inputs", "random:2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["not_run"] == [{"subgraph": 1, "name": "sub1", "signatures": ["second"]}]
+    (left,) = document["not_run"]
+    assert left == {"subgraph": 1, "name": "sub1", "signatures": ["second", "other"]}
 
 
 @COMMANDS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tflite_requant.catalog.arithmetic import profile_names
-from tflite_requant.cli import pictures, workers
+from tflite_requant.cli import entries, pictures, workers
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
@@ -32,6 +32,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "b", metavar="B", nargs="?",
         help="another one; without it, A in our interpreter is compared with A in LiteRT",
     )  # fmt: skip
+    entries.add_flag(parser)
     parser.add_argument(
         "--inputs", metavar="FILE|DIR|random:N", required=True,
         help="samples of A's inputs: .npy, .npz, a folder of images, or N random ones",
@@ -58,11 +59,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> tuple[int, str]:
     conditions = parse_conditions(args.require, NUMBERS)
     from tflite_requant import files
-    from tflite_requant.cli.entries import entry_fields, not_run
     from tflite_requant.compare.models import compare
 
-    a = files.load(args.a)
-    b = files.load(args.b) if args.b is not None else None
+    whole = files.load(args.a)
+    a = entries.entered(whole, args.signature, args.a)
+    b = None
+    if args.b is not None:
+        b = entries.entered(files.load(args.b), args.signature, args.b)
     profiles = _profiles(args.arithmetic, b is not None)
     samples = pictures.samples(args, "inputs", a)
     sides = {"A": args.a, "B": args.b}
@@ -92,12 +95,14 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         ]
         return code, document(
             "compare", a=args.a, b=args.b, inputs=samples.origin, passed=not code,
-            not_run=not_run(a), comparisons=comparisons,
+            signature=args.signature, not_run=entries.not_run(whole, args.signature),
+            comparisons=comparisons,
         )  # fmt: skip
     if args.quiet:
         return code, ""
     head = wrap(f"on {plural(found[0].samples, 'sample')}: {samples.origin}", "  ")
-    lines = [args.a, *head, *fields(entry_fields(a)), *_text(args, found, names)]
+    told = fields(entries.entry_fields(whole, args.signature))
+    lines = [args.a, *head, *told, *_text(args, found, names)]
     return code, "\n".join(lines)
 
 

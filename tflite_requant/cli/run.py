@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_requant.catalog.arithmetic import profile_names
-from tflite_requant.cli import pictures
+from tflite_requant.cli import entries, pictures
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
@@ -27,6 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL",
         help="the .tflite file; its main subgraph is run, other signatures are named as not run",
     )  # fmt: skip
+    entries.add_flag(parser)
     parser.add_argument(
         "--inputs", metavar="FILE|DIR|random:N", required=True,
         help=".npy, .npz, a folder of images, or N random samples",
@@ -54,7 +55,6 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.keep is not None and args.output is None:
         raise UsageError("--keep chooses what is written; say where with --output")
     from tflite_requant import files
-    from tflite_requant.cli.entries import entry_fields, not_run
     from tflite_requant.compare.bench import feeds_of_sample
     from tflite_requant.interpreter import Interpreter
     from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         files.check_writable(output)
         if output.resolve() == Path(args.model).resolve():
             raise UsageError(f"{output}: this is the model, which is never changed")
-    model = files.load(args.model)
+    whole = files.load(args.model)
+    model = entries.entered(whole, args.signature, args.model)
     profile = args.arithmetic
     if profile is None:
         profile = arithmetic_of(model) or DEFAULT_ARITHMETIC
@@ -97,11 +98,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         return 0, document(
             "run", model=args.model, arithmetic=profile, inputs=samples.origin,
             samples=len(samples), written=args.output,
-            outputs=[plain(s.value()) for s in summaries], not_run=not_run(model),
+            outputs=[plain(s.value()) for s in summaries], signature=args.signature,
+            not_run=entries.not_run(whole, args.signature),
         )  # fmt: skip
     if args.quiet:
         return 0, ""
-    return 0, "\n".join(_text(args, entry_fields(model), profile, samples, summaries))
+    told = entries.entry_fields(whole, args.signature)
+    return 0, "\n".join(_text(args, told, profile, samples, summaries))
 
 
 def _file_bytes(output: Path, columns: dict[str, list]) -> bytes:
@@ -220,11 +223,11 @@ def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
 
 
 def _text(
-    args: argparse.Namespace, entries: list[tuple[str, str]], profile: str, samples,
+    args: argparse.Namespace, told: list[tuple[str, str]], profile: str, samples,
     summaries: list[OutputSummary],
 ) -> list[str]:  # fmt: skip
     overview = [
-        *entries,
+        *told,
         ("arithmetic", profile),
         ("samples", f"{len(samples):,}, {samples.origin}"),
     ]
