@@ -156,8 +156,9 @@ def _outcome(plan: Plan, op: Operator, done: SubgraphRewrite, known: Statistics)
             "bias_rounded": rewritten.bias_rounded,
         }
     lost = plan.lost_clamps.get(op.index)
-    if lost is not None and op.index not in done.clamped:
-        facts["clamp_lost"] = (lost.low_lost / step, lost.high_lost / step)
+    below, above = lost.without(done.clamped.get(op.index, ())) if lost is not None else (0, 0)
+    if below or above:
+        facts["clamp_lost"] = (below / step, above / step)
         facts["clamp_hits"] = known.hits.get((plan.subgraph.index, output))
     return OperatorOutcome(
         subgraph=plan.subgraph.index,

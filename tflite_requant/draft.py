@@ -189,22 +189,16 @@ class Draft:
             self._clamped(index, one), memory,
         )  # fmt: skip
 
-    def _clamped(self, index: int, one: Plan) -> frozenset[int]:
-        """Operators whose lost clamp is restored by further operators."""
+    def _clamped(self, index: int, one: Plan) -> dict[int, tuple[str, ...]]:
+        """Operators whose lost clamp is restored -> by which further operators."""
         if self.options.clamps == "exact":
-            return frozenset(one.lost_clamps)
-        return self._worthwhile(index, one) if self.options.clamps == "auto" else frozenset()
+            return {op: lost.needed for op, lost in one.lost_clamps.items()}
+        return self._worthwhile(index, one) if self.options.clamps == "auto" else {}
 
-    def _worthwhile(self, index: int, one: Plan) -> frozenset[int]:
-        """Those whose clamp matters, where the scheme allows what restores it."""
+    def _worthwhile(self, index: int, one: Plan) -> dict[int, tuple[str, ...]]:
+        """Those whose clamp matters, with what the scheme allows of what restores it."""
         known = {t: found for (s, t), found in self.known.overshoots.items() if s == index}
-        matters = explicit.worthwhile(one, known)
-        return frozenset(op for op in matters if not self._refused(one, op))
-
-    def _refused(self, one: Plan, op: int) -> list[str]:
-        """What restores an operator's lost clamp and the scheme does not allow."""
-        needed = one.lost_clamps[op].needed
-        return [name for name in needed if not self.scheme.operators.allows(name)]
+        return explicit.worthwhile(one, known, self.scheme.operators.allows)
 
     def report(self, new: Model, judged: list[Finding], found: Found | None) -> Report:
         return report_of(
@@ -216,16 +210,12 @@ class Draft:
         """(subgraph, operator) whose clamp is lost -> what would restore it."""
         found = {}
         for index, one in self.plans.items():
-            matters = self._worthwhile(index, one)
-            for op in one.lost_clamps.keys() - self._clamped(index, one):
-                hint = f"--clamps {'auto' if op in matters else 'exact'} restores it"
-                refused = " and ".join(self._refused(one, op))
-                if refused:
-                    hint = (
-                        f"the scheme does not allow {refused}, which could restore it; "
-                        "add to [operators] allow what the hardware runs"
-                    )
-                found[index, op] = hint
+            matters, done = self._worthwhile(index, one), self._clamped(index, one)
+            for op, lost in one.lost_clamps.items():
+                left = [name for name in lost.needed if name not in done.get(op, ())]
+                refused = [n for n in left if not self.scheme.operators.allows(n)]
+                if left:
+                    found[index, op] = explicit.hint(left, refused, op in matters)
         return found
 
 

@@ -74,7 +74,7 @@ class OperatorOutcome:
     numbers. folded: greatest mean that a bias absorbed, in output steps. shifts: least and
     greatest shift of its rescale, positive to the left, None without one; only_shifts: whether they
     are the k of multipliers 2**k, and not of M * 2**k with M in [0.5, 1). clamp_lost: (below,
-    above) in output steps, None where further operators restore the clamp. dead_channels: how
+    above) in output steps, None where further operators restore it whole. dead_channels: how
     many were proven constant and gave up their weights. sum_bits, bias_bits: widths that hold
     every sum for any input, and the bias; bias_rounded: the largest rounding of a bias that has
     a position of its own, in output steps. result_index: None of one that was removed.

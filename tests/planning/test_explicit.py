@@ -11,11 +11,11 @@ from tflite_requant.requantize import Options, requantize
 from tflite_requant.schemes import load_scheme
 
 
-def model(zero=73):
+def model(zero=73, w_scale=0.005):
     """A linear tensor, from -2 to 5, that an ADD reads: neither foldable nor within RELU bounds."""
     net = Net()
     x, h, y = net.act("x", 1 / 32, 128), net.act("h", 7 / 255, zero), net.act("y", 0.3, 100)
-    net.conv(x, h, w_scale=0.005)
+    net.conv(x, h, w_scale=w_scale)
     net.operator("ADD", (h, h), (y,))
     return net.build((x,), (y,))
 
@@ -70,8 +70,9 @@ def test_what_is_stopped_is_held_against_rounding(name, over, worth):
     h = next(t.index for t in source.tensors if t.name == "h")
     made = plan(source, load_scheme(name))
     assert 0 in made.lost_clamps
-    assert explicit.worthwhile(made, {h: (over, NOTHING)}) == (frozenset({0}) if worth else set())
-    assert explicit.worthwhile(made, {}) == set()
+    wanted = {0: made.lost_clamps[0].needed} if worth else {}
+    assert explicit.worthwhile(made, {h: (over, NOTHING)}) == wanted
+    assert explicit.worthwhile(made, {}) == {}
 
 
 def samples(low, high, seed=0):
@@ -140,6 +141,37 @@ class TestRequantized:
             assert hint.startswith(told)
             assert bool(hint) == bool(missing)
             assert kinds(result.model)[1:-1][: len(needed)] == ([] if missing else needed)
+
+    @pytest.mark.parametrize(
+        ("allowed", "calibration", "side"),
+        [
+            pytest.param("MINIMUM", samples(0, 256), "lower", id="upper"),
+            pytest.param("MAXIMUM", samples(0, 256), "higher", id="lower"),
+            pytest.param("MINIMUM", samples(126, 131), None, id="neither matters"),
+        ],
+    )
+    def test_one_side_is_better_than_none(self, allowed, calibration, side):
+        """Where a scheme has the operator of one alone, and that one matters by itself."""
+        whole = ("bias-folding",)  # ranges as they are
+        few = allowing("symmetric-po2", [allowed])
+        made, plain = (
+            requantize(model(120, 0.02), few, calibration, Options(clamps=clamps, correction=whole))
+            for clamps in ("auto", "fused")
+        )
+        (note, _) = (f for f in made.report.findings if f.law == "clamp")
+        assert kinds(made.model) == ["CONV_2D", *([allowed] if side else []), "ADD"]
+        assert kinds(plain.model) == ["CONV_2D", "ADD"]
+        first = made.report.operators[0]
+        assert [s.name for s in first.lost_sides] == (
+            ["below" if side == "lower" else "above"] if side else ["below", "above"]
+        )
+        assert numbers(made.report)["lost_clamps"] == numbers(plain.report)["lost_clamps"]
+        if side:
+            assert note.found.count("steps") == 1 and f" {side}" in note.found
+            end = "upper" if allowed == "MINIMUM" else "lower"
+            assert lost(plain)["op 0 CONV_2D h"].startswith(
+                f"--clamps auto restores its {end} end; the scheme does not allow "
+            )
 
     def test_a_restored_clamp_is_not_lost(self):
         options = Options(clamps="exact")

@@ -7,6 +7,7 @@ where no activation is fused. A new grid ends elsewhere, so that clamp must be f
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from tflite_requant.model import TensorType
 from tflite_requant.model.dtypes import RANGES
 
 Interval = tuple[float, float]
+OPERATORS = ("MAXIMUM", "MINIMUM")  # that keep the lower end of a clamp, and the upper
 UNBOUNDED: Interval = (-math.inf, math.inf)
 
 BOUNDS: dict[str, Interval] = {
@@ -68,8 +70,14 @@ class Restored:
     @property
     def needed(self) -> tuple[str, ...]:
         """The operators that keep the old clamp where no activation does, each side its own."""
-        sides = (("MAXIMUM", self.low_lost), ("MINIMUM", self.high_lost))
+        sides = zip(OPERATORS, (self.low_lost, self.high_lost), strict=True)
         return tuple(name for name, lost in sides if lost)
+
+    def without(self, restored: Collection[str]) -> Interval:
+        """What is lost below and above once these operators keep their sides."""
+        sides = zip(OPERATORS, (self.low_lost, self.high_lost), strict=True)
+        low, high = (0.0 if name in restored else lost for name, lost in sides)
+        return low, high
 
 
 def restore(

@@ -7,13 +7,15 @@ that pass. This matters once it exceeds what rounding costs anyway, on the sourc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tflite_requant.planning import clamps
 from tflite_requant.planning.plan import Plan
 
+SIDES = dict(zip(clamps.OPERATORS, ("lower", "upper"), strict=True))
 TAIL = 8  # integers at an end of a range by which it is told how values beyond it fall off
 
 
@@ -47,20 +49,49 @@ def _tail(counts: np.ndarray, scale: float) -> Overshoot:
     return Overshoot(stopped / int(counts.sum()), 2 * length**2)
 
 
-def worthwhile(plan: Plan, overshoots: Mapping[int, Sides]) -> frozenset[int]:
-    """Operators whose lost clamp costs more than the rounding of their outputs.
+def worthwhile(
+    plan: Plan, overshoots: Mapping[int, Sides], allows: Callable[[str], bool] = lambda _: True
+) -> dict[int, tuple[str, ...]]:
+    """Operators whose lost clamp costs more than the rounding of their outputs -> what restores it.
 
-    overshoots: of tensors, where known.
+    overshoots: of tensors, where known. allows: an operator that may be inserted; a side of which
+    it may not is left out, of what is restored and of what that is worth.
     """
-    return frozenset(op for op in plan.lost_clamps if _cost(plan, op, overshoots) > 1)
+    found = {}
+    for op, lost in plan.lost_clamps.items():
+        allowed = tuple(name for name in lost.needed if allows(name))
+        if _cost(plan, op, overshoots, allowed) > 1:
+            found[op] = allowed
+    return found
 
 
-def _cost(plan: Plan, op: int, overshoots: Mapping[int, Sides]) -> float:
-    """Mean square by which an output errs without the clamp, over that of rounding."""
+def _cost(
+    plan: Plan, op: int, overshoots: Mapping[int, Sides], restoring: Collection[str]
+) -> float:
+    """Mean square by which an output errs without these sides of the clamp, over that of
+    rounding."""
     tensor, lost = plan.subgraph.operators[op].outputs[0], plan.lost_clamps[op]
     gain = plan.gains.get(tensor, 1.0)
     step = plan.at(op, "out", 0, tensor).qparams.scale / gain
     step = max(step, plan.subgraph.tensors[tensor].qparams.scale)
     beyond = (lost.low_lost / gain, lost.high_lost / gain)
-    sides = zip(beyond, overshoots.get(tensor, (NOTHING, NOTHING)), strict=True)
-    return sum(over.share * min(over.square, far**2) for far, over in sides) / (step**2 / 12)
+    over = overshoots.get(tensor, (NOTHING, NOTHING))
+    sides = zip(clamps.OPERATORS, beyond, over, strict=True)
+    total = sum(o.share * min(o.square, far**2) for name, far, o in sides if name in restoring)
+    return total / (step**2 / 12)
+
+
+def hint(left: Sequence[str], refused: Sequence[str], matters: bool) -> str:
+    """What restores a clamp of which these operators are `left` to do it, and the scheme has some
+    `refused`. matters: whether the others are worth it."""
+    if not refused:
+        return f"--clamps {'auto' if matters else 'exact'} restores it"
+    what, first = "it", ""
+    if matters and len(refused) < len(left):
+        (able,) = set(left) - set(refused)
+        first = f"--clamps auto restores its {SIDES[able]} end; "
+        what = "the other"
+    return (
+        f"{first}the scheme does not allow {' and '.join(refused)}, which could restore {what}; "
+        "add to [operators] allow what the hardware runs"
+    )

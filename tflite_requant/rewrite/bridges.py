@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from tflite_requant.model import Operator, Record, TensorType, new_operator
@@ -26,10 +26,10 @@ BORDER = "at the graph's output, which keeps its type"
 class Bridges:
     """Puts QUANTIZE around operators and at the graph's borders.
 
-    clamped: operators whose lost clamp is restored by MAXIMUM and MINIMUM.
+    clamped: operators whose lost clamp is restored -> MAXIMUM, MINIMUM, or both.
     """
 
-    def __init__(self, desk: Desk, clamped: Container[int]) -> None:
+    def __init__(self, desk: Desk, clamped: Mapping[int, tuple[str, ...]]) -> None:
         self.desk, self.clamped = desk, clamped
         self.plan, self.source, self.edit, self.done = desk.plan, desk.source, desk.edit, desk.done
         self._converted: dict[tuple[int, TensorType], int] = {}
@@ -81,8 +81,8 @@ class Bridges:
         """Let the operator write a tensor of its own; QUANTIZE carries it to the home grid."""
         for position, index in enumerate(op.outputs):
             want = self.plan.ports.get((op.index, "out", position))
-            restored = self.plan.lost_clamps.get(op.index) if op.index in self.clamped else None
-            if want is None and restored is None:
+            sides = self.clamped.get(op.index, ())
+            if want is None and not sides:
                 continue
             home = self.edit.tensors[index]
             kind = want or home.type
@@ -92,9 +92,9 @@ class Bridges:
             )  # fmt: skip
             self.edit.replace_output(op.index, position, made)
             chain = [made]
-            if restored is not None:
-                self.done.clamped.add(op.index)
-                chain = [insert_clamp(self.desk, op, made, index if want is None else None)]
+            if sides:
+                self.done.clamped[op.index] = sides
+                chain = [insert_clamp(self.desk, op, sides, made, index if want is None else None)]
             if want is not None:
                 why = f"behind {self._place(op)}, which {WRITES[self.plan.domains[op.index].kind]}"
                 middle = self._middle(kind, home.type)

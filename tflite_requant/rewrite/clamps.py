@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -15,10 +16,12 @@ from tflite_requant.rewrite.desk import Desk
 MIN_MAX_OPTIONS = Record("MaximumMinimumOptions", MappingProxyType({}))
 
 
-def insert_clamp(desk: Desk, op: Operator, made: int, end: int | None) -> int:
+def insert_clamp(
+    desk: Desk, op: Operator, sides: Sequence[str], made: int, end: int | None
+) -> int:
     """Clamp tensor `made`, which the operator writes, into `end` or a new tensor; that tensor.
 
-    Only the sides are clamped that the plan says are lost.
+    sides: MAXIMUM, MINIMUM, or both.
     """
     tensor, source = desk.edit.tensors[made], desk.source.tensors[op.outputs[0]]
     fused = op.option("fused_activation_function", "NONE")
@@ -26,14 +29,13 @@ def insert_clamp(desk: Desk, op: Operator, made: int, end: int | None) -> int:
     low, high = (bound * gain for bound in clamps.interval(source.type, fused))
     least, greatest = RANGES[tensor.dtype]
     scale, zero = tensor.qparams.scale, tensor.qparams.zero_point
-    restored = desk.plan.lost_clamps[op.index]
-    bounds = {"MAXIMUM": low, "MINIMUM": high}
-    for i, opcode in enumerate(restored.needed):
+    bounds = dict(zip(clamps.OPERATORS, (low, high), strict=True))
+    for i, opcode in enumerate(sides):
         bound = bounds[opcode]
         stored = np.clip(np.rint(bound / scale) + zero, least, greatest).astype(np.int64)
         name = f"{source.name}/{opcode.lower()}"
         limit = desk.edit.add_tensor(f"{name}/bound", (), tensor.type, integers=stored)
-        last = i + 1 == len(restored.needed) and end is not None
+        last = i + 1 == len(sides) and end is not None
         to = end if last else desk.edit.add_tensor(name, tensor.shape, tensor.type)
         version = version_of(spec_of(new_operator(opcode, 1, (), ())), tensor.dtype)
         desk.edit.insert_after(

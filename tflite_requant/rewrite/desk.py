@@ -14,7 +14,7 @@ from tflite_requant.schemes import Scheme
 @dataclass
 class SubgraphRewrite:
     """What was done to one subgraph, for the report. numbers: operators of the source -> their
-    indices in the result; clamped: those whose lost clamp was restored by operators of its own;
+    indices in the result; clamped: those whose lost clamp was restored -> by which operators;
     removed: those that are gone, a line each."""
 
     weighted: dict[int, Rewritten] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class SubgraphRewrite:
     removed: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
-    clamped: set[int] = field(default_factory=set)
+    clamped: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Desk:

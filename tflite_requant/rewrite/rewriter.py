@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 
 from tflite_requant.catalog import spec_of
 from tflite_requant.correction.moments import Moments
@@ -22,12 +22,13 @@ from tflite_requant.schemes import Scheme
 
 
 class Rewriter:
-    """Applies one plan to one subgraph edit. clamped: operators whose lost clamp is restored by
-    MAXIMUM and MINIMUM."""
+    """Applies one plan to one subgraph edit. clamped: operators whose lost clamp is restored ->
+    MAXIMUM, MINIMUM, or both."""
 
     def __init__(
         self, edit: Edit, plan: Plan, scheme: Scheme, moments: dict[int, Moments],
-        corrections: Corrections, clamped: Container[int], memory: Memory | None = None,
+        corrections: Corrections, clamped: Mapping[int, tuple[str, ...]],
+        memory: Memory | None = None,
     ) -> None:  # fmt: skip
         self.desk = desk = Desk(edit, plan, scheme)
         self.constants = Constants(desk)
