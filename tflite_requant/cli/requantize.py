@@ -5,31 +5,26 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tflite_requant.cli import companions, pictures, workers
+from tflite_requant.cli.attempts import Attempt, answer, complain_of, value
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
-from tflite_requant.cli.terminal import complain, shows_progress
+from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import FormatError, RefusedError, UsageError
 from tflite_requant.outcome import Report
-from tflite_requant.report.as_json import document, refusal_value, report_value
-from tflite_requant.report.as_study import study_value
-from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
-from tflite_requant.report.text import summary_text
 from tflite_requant.report.words import sqnr_of
 from tflite_requant.schemes import Scheme, load_scheme
 from tflite_requant.spelling import or_meant
-from tflite_requant.study.outcome import Study
 
 SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
 USAGE = "MODEL [flags]"
-NOTHING = "nothing"
 MEASURED_SAMPLES = 16
 
 
@@ -107,23 +102,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of one scheme: the result's bytes and report, or why it was refused."""
-
-    scheme: Scheme
-    output: Path
-    report: Report | None = None
-    data: bytes = b""
-    refusal: RefusedError | None = None
-    unmet: tuple[str, ...] = ()
-    study: Study | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        return self.refusal is None and not self.unmet
-
-
 def run(args: argparse.Namespace) -> tuple[int, str]:
     """Every scheme is tried; files are written only when all of them succeed."""
     conditions = parse_conditions(args.require, [*NUMBERS, *MEASURED])
@@ -151,15 +129,15 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         contents = {attempt.output: attempt.data for attempt in attempts}
         for a in attempts:
             contents |= companions.contents(
-                args, a.scheme, a.data, a.report, a.study, _value(a)
+                args, a.scheme, a.data, a.report, a.study, value(a)
             )  # fmt: skip
         if depfile:
             scheme_files = [Path(word) for word, _ in named if word.endswith(".toml")]
             inputs = [source, *scheme_files, *files_of(args.calibration)]
             contents[depfile] = depfile_bytes([*outputs, *beside], inputs)
         files.write_all(contents)
-    _complain(source, attempts)
-    return (0 if good else 1), _answer(args, source, attempts, good)
+    complain_of(source, attempts)
+    return (0 if good else 1), answer(args, source, attempts, good)
 
 
 def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> list[Path]:
@@ -331,58 +309,3 @@ def _meant(report: Report) -> dict[str, str]:
     """What the measured `sqnr` is of."""
     count = plural(int(report.metrics.get("samples", 0)), "sample")
     return {"sqnr": f"of the {report.sqnr_of}, on {count}"}
-
-
-def _complain(source: Path, attempts: list[Attempt]) -> None:
-    refusals = [attempt.refusal for attempt in attempts if attempt.refusal is not None]
-    for attempt in attempts:
-        if attempt.refusal is not None:
-            refusals.pop(0)
-            found = attempt.refusal.findings
-            # What is told of several schemes alike is told once, below the last of them.
-            again = any(other.findings == found for other in refusals)
-            details = [] if again else finding_lines(found)
-            complain(f"{source}: {attempt.refusal.summary}", details)
-        for line in attempt.unmet:
-            complain(f"{source}: {attempt.scheme.name}: {line}")
-    if len(attempts) > 1 and not all(attempt.succeeded for attempt in attempts):
-        complain(f"{source}: {_failed(attempts)}; nothing written")
-
-
-def _failed(attempts: list[Attempt]) -> str:
-    failed = sum(not attempt.succeeded for attempt in attempts)
-    return f"{failed} of {plural(len(attempts), 'scheme')} failed"
-
-
-def _written(args: argparse.Namespace, attempt: Attempt, attempts: list[Attempt]) -> str:
-    """Every file that has something of one result, or why there is none."""
-    if attempt.unmet:
-        return f"{NOTHING}: {'; '.join(attempt.unmet)}"
-    if not all(other.succeeded for other in attempts):
-        return f"{NOTHING}: {_failed(attempts)}"
-    beside = companions.places(args, attempt.scheme)
-    depfile = [args.depfile] if args.depfile else []
-    return ", ".join(map(str, [attempt.output, *beside, *depfile]))
-
-
-def _answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], good: bool) -> str:
-    if args.json:
-        return document(
-            "requantize", model=str(source), written=good, results=[_value(a) for a in attempts]
-        )
-    if args.quiet:
-        return ""
-    return "\n\n".join(
-        summary_text(a.report, _written(args, a, attempts), args.verbose)
-        for a in attempts
-        if a.report is not None
-    )
-
-
-def _value(attempt: Attempt) -> dict:
-    if attempt.refusal is not None:
-        return refusal_value(attempt.scheme.name, attempt.refusal)
-    value = report_value(attempt.report)
-    if attempt.study is not None:
-        value["study"] = study_value(attempt.study)
-    return {**value, "output": str(attempt.output), "unmet": list(attempt.unmet)}
