@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_requant.correction import folding, weights
+from tflite_requant.correction import folding, narrow_bias, weights
 from tflite_requant.correction.moments import Moments, unknown
 from tflite_requant.correction.rounding import Compensator, round_half_away
 from tflite_requant.model import QArray, QParams, TensorType
@@ -192,12 +192,15 @@ def rewrite(
             moved = folding.moved(source.real(), real, moments) * operands.input_gain
         bias_scale = steps.unit * fit.scale
         shift = operands.output_offset - operands.input_offset * _row_sums(real)
-        wanted = limits.cut(
-            round_half_away((bias + moved + shift) / bias_scale), centred, fit.scale, steps,
-            scheme,
-        )  # fmt: skip
+        whole = round_half_away((bias + moved + shift) / bias_scale)
+        wanted = limits.cut(whole, centred, fit.scale, steps, scheme)
         clipped = np.abs(wanted) > limit
         integers = limits.placed(np.clip(wanted, -limit, limit), scheme.bias)
+        if scheme.bias.own_scale and corrections.compensate and not moments.rows:
+            # What is cut down saturates anyway.
+            rest = np.where(wanted == whole, wanted - integers, 0.0) * bias_scale
+            fit = _settled(fit, source, law, moments.times(operands.input_gain), rest - moved)
+            real, centred = fit.real(), fit.integers - fit.zero_point
         higher = limits.raised(floor, fit.scale, centred, integers, clipped, steps, scheme)
         if higher is None or (np.minimum(higher, cap) <= floor).all():
             break
@@ -258,6 +261,19 @@ def _fit(
     scale = np.where(np.abs(scale / source.scale - 1) <= RATIO_NOISE, source.scale, scale)
     same = (scale == source.scale) & (fit.integers - fit.zero_point == source.centred).all(axis=1)
     return weights.Fit(fit.integers, scale, fit.zero_point, same)
+
+
+def _settled(
+    fit: weights.Fit, source: weights.Weights, law: WeightLaw, moments: Moments, rest: np.ndarray
+) -> weights.Fit:
+    """Weights that take what the biases could not; moments: of stored inputs."""
+    zero, real = fit.zero_point, source.real()
+    low, high = law.range[0] - zero, law.range[1] - zero
+    integers = narrow_bias.settled(
+        fit.integers - zero, real, fit.scale, low, high, moments, rest
+    )  # fmt: skip
+    same = (integers * fit.scale[:, None] == real).all(axis=1)
+    return weights.Fit(integers + zero, fit.scale, zero, same)
 
 
 def _snapped(scale: np.ndarray) -> np.ndarray:
