@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 import tflite_requant as tr
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Edit
+from tflite_requant.planning import plan
 from tflite_requant.planning.dead import equivalents
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.runtime import RESOLVERS, litert_available, litert_run
+from tflite_requant.schemes import load_scheme
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
 PROFILES = ("litert-reference", "litert-optimized", "litert-xnnpack")
@@ -237,3 +239,23 @@ def test_real_models_compute_the_same(models, name):
             old, other = (litert_run(m.to_bytes(), feeds, resolver) for m in (model, new))
             for a, b in zip(old, other, strict=True):
                 assert np.array_equal(a.outputs[0], b.outputs[0])
+
+
+@pytest.mark.parametrize(
+    ("biases", "lost"), [([-40000, -30000], False), ([-40000, 0], True)], ids=["all", "one"]
+)
+def test_channels_that_are_constant_lose_no_clamp(biases, lost):
+    """Where the source saturates for every input, so does the result, at the same value."""
+    model = one_conv([[[[100]]], [[[100]]]], biases, out=0.01, zero=100)
+    made = plan(
+        model.main, load_scheme("symmetric"), fold=False, equivalent=equivalents(model.main)
+    )
+    assert (0 in made.lost_clamps) == lost
+    result = requantize(model, "symmetric", "prior").model
+    for value in (0, 90, 255):
+        x = np.full(model.inputs[0].shape, value, np.uint8)
+        old, new = (Interpreter(m).run([(x - 128.0) / 128])[0] for m in (model, result))
+        (source,), (target,) = model.outputs, result.outputs
+        real_old = (old[..., 0].astype(float) - source.qparams.zero_point) * source.qparams.scale
+        real_new = (new[..., 0].astype(float) - target.qparams.zero_point) * target.qparams.scale
+        assert np.abs(real_new - real_old).max() <= target.qparams.scale / 2

@@ -189,6 +189,9 @@ def _restore_clamps(
             continue
         new = plan.at(op.index, side, position, tensor.index)
         gain = plan.gains.get(tensor.index, 1.0)
+        same = plan.equivalent.get(op.index)
+        if same is not None and same.dead.all():  # constants do not leave the old range
+            within = clamps.interval(tensor.type, fused)
         limits = (within[0] * gain, within[1] * gain)
         restored = clamps.restore(tensor.type, fused, new, spec.activations, gain, limits)
         if restored.activation != fused and spec.activations:
