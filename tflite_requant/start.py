@@ -22,7 +22,7 @@ def console() -> None:
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
         run()
     except KeyboardInterrupt:  # outside of what the commands themselves clean up
         _end()
@@ -35,7 +35,19 @@ def _end(*_) -> None:
     os._exit(INTERRUPTED)
 
 
+def _interrupt(*_) -> None:
+    _ignore_more()
+    raise KeyboardInterrupt
+
+
 def _terminate(*_) -> None:
     from tflite_requant.errors import Terminated
 
+    _ignore_more()
     raise Terminated
+
+
+def _ignore_more() -> None:
+    """One signal is enough; another would cut short what takes half-written files away."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

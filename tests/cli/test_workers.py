@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,24 @@ def running(group: int) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["alone", "two-workers"])
 @pytest.mark.parametrize(
-    "number, code, left",
-    [("SIGINT", 130, []), ("SIGTERM", 143, []), ("SIGKILL", -9, None)],
-    ids=["interrupt", "terminate", "kill"],
+    "numbers, code, left",
+    [
+        (["SIGINT"], 130, []),
+        (["SIGTERM"], 143, []),
+        (["SIGINT", "SIGINT"], 130, []),
+        (["SIGTERM", "SIGINT", "SIGTERM"], 143, []),
+        (["SIGKILL"], -9, None),
+    ],
+    ids=["interrupt", "terminate", "interrupt-twice", "terminate-thrice", "kill"],
 )
-def test_an_interrupt_ends_all_processes_and_is_told_once(demo_model, folder, number, code, left):
-    """In the middle of the work. A terminal interrupts the whole group, SIGTERM has one address."""
-    words = ["golden", str(demo_model), "-o", "set", "--random", "100", "--jobs", "2"]
+def test_an_interrupt_ends_all_processes_and_is_told_once(
+    demo_model, folder, numbers, code, left, jobs
+):
+    """In the middle of the work. A terminal interrupts the whole group, SIGTERM has one address;
+    more of them do not disturb what takes files away."""
+    words = ["golden", str(demo_model), "-o", "set", "--random", "100", *jobs]
     process = subprocess.Popen(
         [sys.executable, "-m", "tflite_requant", *words], start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -68,8 +79,11 @@ def test_an_interrupt_ends_all_processes_and_is_told_once(demo_model, folder, nu
     while not list(folder.glob(".set.*.tmp/*/*.npz")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    send = os.killpg if number == "SIGINT" else os.kill
-    send(process.pid, getattr(signal, number))
+    for number in numbers:
+        send = os.killpg if number == "SIGINT" else os.kill
+        with suppress(ProcessLookupError):
+            send(process.pid, getattr(signal, number))
+        time.sleep(0.01)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
     if left is not None:  # of a process that is killed, a temporary folder stays
