@@ -85,6 +85,11 @@ FILES = {
         "[[override]]\nbias.bits = 20",
         "[[override]] 1: it selects nothing",
     ),
+    "override-single-brackets": (
+        '[override]\noperator = "ADD"\nactivations.zero_point = 0',
+        "override: found a table; need [[override]]",
+    ),
+    "override-text": ('override = "ADD"', "override: found 'ADD'; need [[override]]"),
     "override-key": (
         '[[override]]\noperator = "ADD"\nrescale.shift = [0, 1]',
         "unknown key 'rescale'",
@@ -260,6 +265,16 @@ allow = ["DEPTHWISE_CONV2D"]
     words = ("range", "CONV_2D", "speed", "DEPTHWISE_CONV_2D", "no name")
     assert all(word in told for word in words)
     assert len(told.splitlines()) == len(words)
+
+
+def test_single_brackets_are_told_beside_other_problems():
+    text = 'name = "x"\nweights = []\n[override]\ntensor = "y"\nactivations.zero_point = 0'
+    with pytest.raises(SchemeError) as error:
+        parse_scheme(text, "v1.toml")
+    assert str(error.value).splitlines() == [
+        "v1.toml: [weights]: found []; need a table",
+        "v1.toml: override: found a table; need [[override]]",
+    ]
 
 
 def test_contradictions_are_told_beside_each_other():

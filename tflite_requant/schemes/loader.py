@@ -113,9 +113,7 @@ def _problems(tables: Mapping[str, Any]) -> list[Finding]:
         if key in SECTIONS:
             found = _section_problems(f"[{key}]", SECTIONS[key], value)
         elif key == "override":
-            found, entries = [], value if isinstance(value, list) else [value]
-            for i, entry in enumerate(entries):
-                found += _override_problems(f"[[override]] {i + 1}", entry)
+            found = _overrides_problems(value)
         elif key in TOP:
             found = _key_problems("top level", TOP, key, value)
         else:
@@ -162,6 +160,14 @@ def _key_problems(where: str, keys: Mapping[str, Check], key: str, value: Any) -
 def _unknown(where: str, key: str, known: Any) -> Finding:
     need = f"one of {', '.join(sorted(known))}"
     return Finding("error", where, "scheme", f"unknown key {key!r}", need, meant(key, known))
+
+
+def _overrides_problems(value: Any) -> list[Finding]:
+    if not isinstance(value, list):
+        found = "found a table" if isinstance(value, dict) else f"found {value!r}"
+        return [_problem("override", found, "[[override]]")]
+    entries = enumerate(value, 1)
+    return [p for i, entry in entries for p in _override_problems(f"[[override]] {i}", entry)]
 
 
 def _override_problems(where: str, entry: Any) -> list[Finding]:
