@@ -1,9 +1,14 @@
 """Operators on types that no kernel of LiteRT takes together are told, and whether they were there
 before."""
 
+import html
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tflite_requant.cli import main
 from tflite_requant.errors import UnsupportedOperatorError
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.kernels._refusals import types_without_kernel
@@ -13,6 +18,7 @@ from tflite_requant.schemes import load_scheme
 from tflite_requant.schemes.loader import preset_names
 from tflite_requant.testing import GraphBuilder, TensorSpec
 
+SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "report.schema.json"
 KEPT = Options(keep_unknown=True)
 UNSIGNED = "symmetric-unsigned"
 
@@ -56,6 +62,26 @@ def test_what_the_interpreter_says_of_it():
         with pytest.raises(UnsupportedOperatorError) as caught:
             Interpreter(svdf("int8"), arithmetic).run([np.zeros((1, 2), np.uint8)])
         assert said in caught.value.findings[-1].hint
+
+
+def test_files_are_written_and_say_that_nothing_was_measured(folder, capsys):
+    jsonschema = pytest.importorskip("jsonschema")
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    (folder / "svdf.tflite").write_bytes(svdf("int8").to_bytes())
+    words = "svdf.tflite -s symmetric --keep-unknown -o x.tflite --report p.html --report r.json"
+    assert main([*words.split(), "--overlay", "o.json"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    said = "svdf.tflite: the interpreter cannot compute 1 operator that the outputs need, "
+    assert f"measured nothing; {said}" in told
+    page = html.unescape(Path("p.html").read_text("utf-8"))
+    assert f"Nothing was measured: {said}" in page and "on 0 samples" not in page
+    value = json.loads(Path("r.json").read_text("utf-8"))
+    jsonschema.validate(value, json.loads(SCHEMA.read_text("utf-8")))
+    study = value["results"][0]["study"]
+    assert study["unmeasured"].startswith(said) and "SVDF" in study["unmeasured"]
+    assert (study["samples"], study["tensors"]) == (0, [])
+    assert json.loads(Path("o.json").read_text("utf-8"))["results"] == {}
 
 
 @pytest.mark.parametrize("name", preset_names())

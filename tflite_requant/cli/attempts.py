@@ -80,10 +80,13 @@ def answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], good
     if args.quiet:
         return ""
     return "\n\n".join(
-        summary_text(a.report, _written(args, a, attempts), args.verbose)
+        summary_text(
+            a.report, _written(args, a, attempts), args.verbose,
+            a.study.unmeasured if a.study else "",
+        )
         for a in attempts
         if a.report is not None
-    )
+    )  # fmt: skip
 
 
 def value(attempt: Attempt) -> dict:

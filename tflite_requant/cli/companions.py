@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tflite_requant import c_array
 from tflite_requant.cli.terminal import shows_progress
-from tflite_requant.errors import UsageError
+from tflite_requant.errors import UnsupportedOperatorError, UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.schemes import Scheme
 from tflite_requant.study.outcome import Study
 
 SAMPLES = 8  # of those that were given; each is run through both models
 MADE_UP = 4
+LISTED = 8  # operators that cannot be run, by name
 PLACE = "{scheme}"
 # Flag -> what names given to it end in.
 SUFFIXES = {
@@ -75,12 +76,14 @@ def _paths(args: argparse.Namespace, key: str, scheme: Scheme) -> list[Path]:
     return [Path(name.replace(PLACE, scheme.name)) for name in getattr(args, key)]
 
 
-def study_of(source, result, samples, seed: int, progress: bool) -> Study:
-    """Source and result on a few of the samples, or on made-up ones where there are none."""
+def study_of(source, result, names: dict[str, str], samples, seed: int, progress: bool) -> Study:
+    """Source and result on a few of the samples, or on made-up ones where there are none; of
+    models that the interpreter cannot run, a study that says so. names: of the files, as
+    `compare` calls them, "A" and "B"."""
     from tflite_requant.errors import SampleError
     from tflite_requant.samples import load_samples
     from tflite_requant.statistics.synthetic import SyntheticImages
-    from tflite_requant.study import study
+    from tflite_requant.study import study, unmeasured
     from tflite_requant.study.outcome import GIVEN
 
     if samples is not None:
@@ -90,7 +93,19 @@ def study_of(source, result, samples, seed: int, progress: bool) -> Study:
             few, data = SyntheticImages(source, MADE_UP, seed), "synthetic images"
         except SampleError:
             few, data = load_samples(f"random:{MADE_UP}", source, seed=seed), "random integers"
-    return study(source, result, few, data, progress=progress)
+    try:
+        return study(source, result, few, data, progress=progress)
+    except UnsupportedOperatorError as error:
+        return unmeasured(source, result, data, _why(error, names[error.side]))
+
+
+def _why(error: UnsupportedOperatorError, name: str) -> str:
+    """What could not be run, in a line: the file, the operators, the first one's reason."""
+    places = [finding.where for finding in error.findings]
+    more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
+    listed = ", ".join(places[:LISTED]) + more
+    reason = next((finding.found for finding in error.findings), "")
+    return f"{name}: {error.summary}: {listed} ({reason})"
 
 
 def contents(

@@ -230,7 +230,8 @@ def _attempt(
     study = None
     if companions.wanted(args) and not missed:
         progress = shows_progress(args)
-        study = companions.study_of(model, result.model, samples, args.seed, progress)
+        sides = {"A": Path(args.model).name, "B": output.name}
+        study = companions.study_of(model, result.model, sides, samples, args.seed, progress)
     return Attempt(scheme, output, report, data, unmet=tuple(missed), study=study)
 
 

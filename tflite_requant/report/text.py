@@ -30,14 +30,16 @@ NAME_WIDTH = 26
 PORT_WIDTH = WIDTH - 15  # beside the names of an overview
 
 
-def summary_text(report: Report, written: str, verbose: bool = False) -> str:
+def summary_text(
+    report: Report, written: str, verbose: bool = False, unmeasured: str = ""
+) -> str:
     """What was asked, where it went and what it did, for people.
 
     written: where the result is, or why it is nowhere. verbose: also every note, every inserted
-    operator and a line for each operator.
+    operator and a line for each operator. unmeasured: why the models were not run, where asked.
     """
     lines = [report.scheme, *wrap(report.summary, "  ")]
-    lines += ["", *fields(_overview(report, written))]
+    lines += ["", *fields(_overview(report, written, unmeasured))]
     for title, findings in _sections(report, verbose):
         lines += ["", f"  {title}", *finding_lines(findings, "    ")]
     for title, told in (("inserted", report.inserted), ("removed", report.removed)):
@@ -49,7 +51,7 @@ def summary_text(report: Report, written: str, verbose: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _overview(report: Report, written: str) -> list[tuple[str, str]]:
+def _overview(report: Report, written: str, unmeasured: str) -> list[tuple[str, str]]:
     pairs = [("written", written)]
     if not report.changed:
         same = f"the model is on scheme {report.scheme} already; the output has the source's bytes"
@@ -79,6 +81,8 @@ def _overview(report: Report, written: str) -> list[tuple[str, str]]:
         pairs.append(("dead", f"{plural(dead, 'channel')} {gone}"))
     if report.metrics:
         pairs.append(("measured", _measured(report.metrics, report.sqnr_of)))
+    elif unmeasured:
+        pairs.append(("measured", f"nothing; {unmeasured}"))
     else:
         pairs.append(("measured", "nothing, without samples; --calibration FILE|DIR names some"))
     pairs += [

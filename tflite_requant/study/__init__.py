@@ -13,6 +13,7 @@ _HOMES = {
     "WeightsStudy": "outcome",
     "single_weights": "single",
     "study": "measured",
+    "unmeasured": "measured",
     "histograms": "values",
 }
 

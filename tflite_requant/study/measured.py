@@ -1,12 +1,13 @@
-"""`study`: a result run beside its source."""
+"""`study`: a result run beside its source; `unmeasured`: where it cannot be run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tflite_requant.compare.matching import PLAIN, origin_of
+from tflite_requant.compare.matching import PLAIN, match, origin_of
 from tflite_requant.compare.models import compare_models
 from tflite_requant.extract import detector, last_softmax_input
+from tflite_requant.memory import DEFAULT_ARITHMETIC, arithmetic_of
 from tflite_requant.model import Model
 from tflite_requant.study.outcome import Study, TensorStudy
 from tflite_requant.study.values import histograms
@@ -57,15 +58,21 @@ def study(
     )
     partners = {t.index: t.index_b for t in comparison.tensors}
     weighted = tuple(weights_studies(source, result, partners))
+    ran = comparison.samples, data, comparison.arithmetic_b
+    return Study(*ran, tensors, weighted, *_judged(source))
+
+
+def unmeasured(source: Model, result: Model, data: str, why: str) -> Study:
+    """The study of models that cannot be run: what is seen without. why: for people, one line."""
+    partners = {p.a.index: p.b.index for p in match(source, result)}
+    weighted = tuple(weights_studies(source, result, partners))
+    profile = arithmetic_of(result) or DEFAULT_ARITHMETIC
+    return Study(0, data, profile, (), weighted, *_judged(source), unmeasured=why)
+
+
+def _judged(source: Model) -> tuple[tuple[int, ...], bool, bool]:
+    """What a result is judged by, and whether it is logits or a detector's raw tensors."""
     logits, last = last_softmax_input(source), detector(source)
     ends = source.main.outputs if last is None else last.inputs[:2]
-    return Study(
-        comparison.samples,
-        data,
-        comparison.arithmetic_b,
-        tensors,
-        weighted,
-        (logits.tensor,) if logits else tuple(ends),
-        logits is not None,
-        logits is None and last is not None,
-    )
+    found = (logits.tensor,) if logits else tuple(ends)
+    return found, logits is not None, logits is None and last is not None

@@ -75,7 +75,7 @@ class Study:
 
     judged: tensors of the source by which the result is judged: its logits; of a detector the raw
     boxes and scores that its post-processing reads; else its outputs. logits, raw: whether the
-    first, or the second.
+    first, or the second. unmeasured: why nothing could be run, "" where it was.
     """
 
     samples: int
@@ -86,6 +86,7 @@ class Study:
     judged: tuple[int, ...] = ()
     logits: bool = False
     raw: bool = False
+    unmeasured: str = ""
 
     @property
     def made_up(self) -> bool:

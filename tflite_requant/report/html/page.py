@@ -48,7 +48,9 @@ def page(
         ],
         findings=[(s, [f for f in report.findings if f.severity == s]) for s in SEVERITIES],
         operators=_rows(report, study, title),
-        figures={"sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)},
+        figures={} if study.unmeasured else {
+            "sqnr": plots.sqnr_figure(study), "steps": plots.steps_figure(study)
+        },
         shifts=shifts,
         kept=KEPT,
         yardstick=SQNR,
@@ -61,7 +63,7 @@ def page(
         columns={n: said.replace(" x ", " \u00d7 ") for n, said in COLUMNS.items()},
         plural=plural,
         number=lambda value: f"{value:.6g}",
-    )
+    )  # fmt: skip
 
 
 def rendered(template: str, **values: Any) -> str:
@@ -94,6 +96,8 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
     shown = []
     if "sqnr" in found:
         shown.append(_noise(found["sqnr"], report.sqnr_of, int(found["samples"])))
+    elif study.unmeasured:
+        shown.append(("-", "nothing measured", "the models were not run; see below why"))
     else:
         judged = [t for t in study.tensors if t.index in study.judged and t.sqnr is not None]
         if judged:
