@@ -1,5 +1,7 @@
 """Numbers and columns."""
 
+import math
+
 import pytest
 
 from tflite_requant.report import layout
@@ -12,6 +14,27 @@ from tflite_requant.report import layout
 )  # fmt: skip
 def test_percent_never_rounds_up(part, whole, text):
     assert layout.percent(part, whole) == text
+
+
+@pytest.mark.parametrize(
+    "value, digits, least, most",
+    [(29.963, 1, "29.9", "30.0"), (93.75, 1, "93.7", "93.8"), (29.9, 1, "29.9", "29.9"),
+     (0.00001, 4, "0.0000", "0.0001"), (0.0, 4, "0.0000", "0.0000"),
+     (0.25, 2, "0.25", "0.25")],
+)  # fmt: skip
+def test_conditions_on_what_is_printed_hold(value, digits, least, most):
+    assert (layout.at_most(value, digits), layout.at_least(value, digits)) == (least, most)
+    assert float(least) <= value <= float(most)
+
+
+@pytest.mark.parametrize("value, text", [(-0.04, "-0.1"), (-3.0, "-3.0"), (math.nan, "nan")])
+def test_below_zero_is_further_down(value, text):
+    assert layout.at_most(value, 1) == text
+
+
+@pytest.mark.parametrize("value, text", [(93.75, "93.7 %"), (100.0, "100 %"), (99.99, "99.9 %")])
+def test_percents_never_round_up(value, text):
+    assert layout.percents(value) == text
 
 
 def test_a_table_is_cut_to_fit():

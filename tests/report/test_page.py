@@ -137,6 +137,12 @@ def test_the_page_of_a_model_names_the_tensor_alone(demo_model, folder):
     assert not any(s.startswith("op ") for s in summaries)
 
 
+def test_cards_round_down():
+    metrics = {"sqnr": 29.999, "same_top1": 93.75, "samples": 16.0}
+    shown = [value for value, _, _ in cards(Report("s", "", "", "", True, metrics=metrics), None)]
+    assert shown[:2] == ["29.99 dB", "93.7 %"]
+
+
 @pytest.mark.parametrize("count, what", [(1, "1 of 1 operator"), (2, "2 of 2 operators")])
 def test_cards_count(count, what):
     finding = Finding("exception", "tensor 1", "law", "found")

@@ -184,6 +184,13 @@ def test_measured_on(count, said):
     assert f"KL 0.5000, {said}\n" in text
 
 
+def test_measured_numbers_are_not_told_better_than_they_are():
+    metrics = {"sqnr": 29.963, "kl": 0.01231, "same_top1": 93.75, "samples": 16.0}
+    text = summary_text(replace(REPORT, metrics=metrics), "x")
+    assert "  measured     29.9 dB SQNR of the " in text
+    assert "KL 0.0124, 93.7 % same top-1, on 16" in " ".join(text.split())
+
+
 def test_one_place_is_told_at_once():
     line = "inserted     2 QUANTIZE before A"
     assert line in lines_of(replace(REPORT, inserted=REPORT.inserted[:2]))

@@ -300,7 +300,7 @@ def _measured(source, model, samples, args) -> tuple[dict[str, float], str]:
         found["sqnr"] = worst.sqnr if worst else None
         raw = worst.name if worst and row.boxes else ""
     if row.same_top1 is not None:
-        found["same_top1"] = 100.0 * row.same_top1
+        found["same_top1"] = 100.0 * round(row.same_top1 * table.samples) / table.samples
     found["samples"] = table.samples
     told = {name: value for name, value in found.items() if value is not None}
     return told, sqnr_of(row.sqnr is not None, raw)

@@ -10,6 +10,7 @@ from tflite_requant.compare.outcome import BEYOND, STEPS, Comparison, Mismatch, 
 from tflite_requant.report.as_json import finite, plain
 from tflite_requant.report.layout import (
     WIDTH,
+    at_most,
     fields,
     number,
     percent,
@@ -178,7 +179,7 @@ def total_histogram(found: Comparison) -> dict[int | str, int]:
 
 def decibels(value: float) -> str:
     """ "41.2 dB"; "exact" where nothing differs."""
-    return "exact" if value == math.inf else f"{value:.1f} dB"
+    return "exact" if value == math.inf else f"{at_most(value, 1)} dB"
 
 
 def comparison_value(found: Comparison) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from tflite_requant.wording import plural as plural
 from tflite_requant.wording import shorten as shorten
@@ -17,6 +19,25 @@ def percent(part: int, whole: int) -> str:
     if part == whole:
         return "100 %"
     return f"{1000 * part // whole / 10:.1f} %"
+
+
+def at_most(value: float, digits: int) -> str:
+    """A float with so many decimals, none of which makes it greater than it is: a condition with
+    this number as its least holds."""
+    text = f"{value:.{digits}f}"
+    if math.isfinite(value) and float(text) > value:
+        text = f"{Decimal(text) - Decimal(1).scaleb(-digits):f}"
+    return text
+
+
+def at_least(value: float, digits: int) -> str:
+    """The same of what is better the smaller it is, and never negative: as the greatest."""
+    return at_most(-value, digits).removeprefix("-")
+
+
+def percents(value: float) -> str:
+    """A float from 0 to 100 as `percent` tells a share."""
+    return "100 %" if value == 100.0 else f"{at_most(value, 1)} %"
 
 
 def number(value: float) -> str:

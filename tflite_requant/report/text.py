@@ -12,9 +12,12 @@ from tflite_requant.report.findings import finding_lines, severity_counts
 from tflite_requant.report.layout import (
     LEAST,
     WIDTH,
+    at_least,
+    at_most,
     fields,
     number,
     percent,
+    percents,
     plural,
     shorten,
     table,
@@ -127,12 +130,13 @@ def _measured(metrics: Mapping[str, float], of: str) -> str:
     """What a few of the samples say of result against source."""
     told = []
     if "sqnr" in metrics:
-        same = math.isinf(metrics["sqnr"])
-        told.append("no difference" if same else f"{metrics['sqnr']:.1f} dB SQNR of the {of}")
+        value = metrics["sqnr"]
+        noise = f"{at_most(value, 1)} dB SQNR of the {of}"
+        told.append("no difference" if math.isinf(value) else noise)
     if "kl" in metrics:
-        told.append(f"KL {metrics['kl']:.4f}")
+        told.append(f"KL {at_least(metrics['kl'], 4)}")
     if "same_top1" in metrics:
-        told.append(f"{metrics['same_top1']:.1f} % same top-1")
+        told.append(f"{percents(metrics['same_top1'])} same top-1")
     return f"{', '.join(told)}, on {plural(int(metrics['samples']), 'calibration sample')}"
 
 

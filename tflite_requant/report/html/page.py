@@ -9,9 +9,8 @@ from typing import Any
 
 from tflite_requant.outcome import OperatorOutcome, Report
 from tflite_requant.progress import bar
-from tflite_requant.report.accuracy import decibel
 from tflite_requant.report.html import plots, require_packages
-from tflite_requant.report.layout import percent
+from tflite_requant.report.layout import at_most, percent, percents
 from tflite_requant.report.numbers import numbers
 from tflite_requant.report.text import EXACTNESS, number_of, port_grids, shifts, whose_numbers
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, sqnr_of
@@ -105,7 +104,7 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
             of = sqnr_of(study.logits, worst.name if study.raw else "")
             shown.append(_unmeasured(worst.sqnr, of, study))
     if "same_top1" in found:
-        shown.append((f"{found['same_top1']:.1f} %", "same first class", "as the source"))
+        shown.append((percents(found["same_top1"]), "same first class", "as the source"))
     exact = report.count("bit-identical") + report.count("grid-exact")
     total = len(report.operators)
     what = f"{noun(total, 'operator')} exact"
@@ -122,9 +121,15 @@ def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
 
 
 def _noise(sqnr: float, of: str, samples: int) -> tuple[str, str, str]:
-    text = decibel(sqnr)
+    text = _decibel(sqnr)
     unit = text if text == "exact" else f"{text} dB"
     return unit, f"SQNR of the {of}", f"on {plural(samples, 'sample')}, against the source"
+
+
+def _decibel(sqnr: float | None) -> str:
+    if sqnr is None:
+        return "-"
+    return "exact" if sqnr == math.inf else at_most(sqnr, 2)
 
 
 def _unmeasured(sqnr: float, of: str, study: Study) -> tuple[str, str, str]:
@@ -169,7 +174,7 @@ def _row(
     return {
         "op": op,
         "tensor": tensor_name(op.label, op.name),
-        "sqnr": decibel(tensor.sqnr) if tensor else "-",
+        "sqnr": _decibel(tensor.sqnr) if tensor else "-",
         "low": tensor is not None and _is_low(tensor.sqnr),
         "multiplier": multiplier_range(weighted.multipliers if weighted else ()),
         "bits": ", ".join(f"{n}b" for n in (op.sum_bits, op.bias_bits) if n is not None),

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tflite_requant.report.layout import at_most
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -199,7 +201,7 @@ def _away(tensor: TensorStudy, key: int | str) -> int:
 
 
 def _decibel(value: float) -> str:
-    return "no difference" if math.isinf(value) and value > 0 else f"{value:.1f} dB"
+    return "no difference" if math.isinf(value) and value > 0 else f"{at_most(value, 1)} dB"
 
 
 class _figure:
