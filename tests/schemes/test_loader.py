@@ -39,7 +39,8 @@ FILES = {
     "zero-points": ("[activations]\nzero_point = [-128, 0]", ""),
     "zero-points-none": ("[activations]\nzero_point = []", "or a list of integers"),
     "saturates": ("[accumulator]\nbits = 20\nsaturates = true", ""),
-    "saturates-number": ("[accumulator]\nsaturates = 1", "saturates = 1; need one of True, False"),
+    "saturates-number": ("[accumulator]\nsaturates = 1", "saturates = 1; need one of true, false"),
+    "bits-boolean": ("[bias]\nbits = true", "bits = true; need an integer from 8"),
     "bias-shift": ("[bias]\nbits = 8\nown_scale = true\nshift = [7, 7]", ""),
     "bias-shift-right": ("[bias]\nshift = [-1, 3]", "two ascending integers from 0 to 31"),
     "multiplier-none": (
@@ -90,6 +91,10 @@ FILES = {
         "override: found a table; need [[override]]",
     ),
     "override-text": ('override = "ADD"', "override: found 'ADD'; need [[override]]"),
+    "override-of-no-keys": (
+        '[[override]]\noperator = "ADD"',
+        "[[override]] 1: it changes nothing; need keys of [override.activations] or ",
+    ),
     "override-key": (
         '[[override]]\noperator = "ADD"\nrescale.shift = [0, 1]',
         "unknown key 'rescale'",
@@ -123,7 +128,35 @@ CONTRADICTIONS = {
     "bits-beyond-dtype": ("[bias]\nbits = 40", "bits = 40 for int32"),
     "mixed-zero-point": ('[activations]\ndtype = "int8+uint8"\nzero_point = 3',
                          "zero_point = 3 for int8+uint8"),
-    "shift-without-powers": ("[rescale]\nmultiplier_bits = 0", "multiplier_bits = 0 with"),
+    "shift-without-powers": (
+        "[rescale]\nmultiplier_bits = 0",
+        "multiplier_bits = 0 with [activations] scale = 'any' and [weights] scale = 'any'; need "
+        "[activations] scale = 'power-of-two' and [weights] scale = 'power-of-two', or "
+        "[activations] scale = 'power-of-two-ratio'",
+    ),
+    "shift-without-powers-of-weights": (
+        '[rescale]\nmultiplier_bits = 0\n[activations]\nscale = "power-of-two"',
+        "multiplier_bits = 0 with [weights] scale = 'any'; need [weights] scale = 'power-of-two'",
+    ),
+    "shift-without-powers-of-activations": (
+        '[rescale]\nmultiplier_bits = 0\n[weights]\nscale = "power-of-two"',
+        "with [activations] scale = 'any'; need [activations] scale = 'power-of-two'",
+    ),
+    "bias-shift-idle": ("[bias]\nshift = [7, 7]", "[bias]: shift = [7, 7] has no effect without "
+                        "own_scale; need own_scale = true"),
+    "bias-shift-of-all": ("[bias]\nown_scale = false\nshift = [0, 31]", ""),
+    "bias-shift-idle-in-override": (
+        '[[override]]\noperator = "ADD"\nbias.shift = [7, 7]',
+        "[[override]] 1 bias: shift = [7, 7] has no effect",
+    ),
+    "bias-shift-left-by-override": (
+        '[bias]\nown_scale = true\nshift = [7, 7]\n[[override]]\ntensor = "x"\n'
+        'bias.own_scale = false', "",
+    ),
+    "cpu-idle": ('[operators]\ncpu = ["SOFTMAX"]', "[operators]: cpu has no effect where"),
+    "cpu-of-a-list": ('[operators]\nallow = ["ADD"]\ncpu = ["SOFTMAX"]', ""),
+    "override-changes-nothing": ('[[override]]\noperator = "ADD"\n[override.bias]',
+                                 "[[override]] 1: it changes nothing"),
     "ratio-and-power": ('[activations]\nscale = "power-of-two-ratio"\n'
                         '[weights]\nscale = "power-of-two"', "the ratio decides"),
     "override-int16": ('[[override]]\noperator = "ADD"\nactivations.dtype = "int16"',

@@ -1,10 +1,10 @@
-"""What every key of a scheme alone permits, but together has no form in TFLite or no sense."""
+"""What every key of a scheme alone permits, but together has no form in TFLite, or no effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tflite_requant.schemes.scheme import ANY, MIXED, POWER_OF_TWO, RATIO, Scheme
+from tflite_requant.schemes.scheme import ANY, MIXED, POWER_OF_TWO, RATIO, BiasLaw, Scheme
 
 RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 BIAS_BITS = {"int32": 32, "int64": 64}
@@ -18,17 +18,31 @@ def contradictions(scheme: Scheme) -> Iterator[Contradiction]:
     yield from _activations(scheme)
     yield from _weights(scheme)
     yield from _bias(scheme)
-    if scheme.rescale.shifts_only and not _has_powers(scheme):
-        yield (
-            "rescale",
-            f"multiplier_bits = 0 with [activations] scale = {scheme.activations.scale!r}",
-            f"{POWER_OF_TWO!r} activations and weights, or {RATIO!r} activations",
-        )
+    yield from _shifts(scheme)
 
 
-def _has_powers(scheme: Scheme) -> bool:
-    both = {scheme.activations.scale, scheme.weights.scale} == {POWER_OF_TWO}
-    return both or scheme.activations.scale == RATIO
+def idle(scheme: Scheme) -> Iterator[tuple[str, str, str, str]]:
+    """Keys that change nothing beside the others: section, key, what was found, what is needed."""
+    bias, operators = scheme.bias, scheme.operators
+    if bias.shift != BiasLaw().shift and not bias.own_scale:
+        found = f"shift = {list(bias.shift)} has no effect without own_scale"
+        yield "bias", "shift", found, "own_scale = true, or no shift"
+    if operators.cpu and "*" in operators.allow and operators.runtime_fixed == "allow":
+        found = 'cpu has no effect where everything is allowed, and runtime_fixed = "allow"'
+        need = 'runtime_fixed = "refuse", or a list of what is allowed, or no cpu'
+        yield "operators", "cpu", found, need
+
+
+def _shifts(scheme: Scheme) -> Iterator[Contradiction]:
+    scales = {"activations": scheme.activations.scale, "weights": scheme.weights.scale}
+    others = {name: scale for name, scale in scales.items() if scale != POWER_OF_TWO}
+    if not (scheme.rescale.shifts_only and others) or scales["activations"] == RATIO:
+        return
+    found = " and ".join(f"[{name}] scale = {scale!r}" for name, scale in others.items())
+    need = " and ".join(f"[{name}] scale = {POWER_OF_TWO!r}" for name in others)
+    if others.keys() == scales.keys():
+        need += f", or [activations] scale = {RATIO!r}"
+    yield "rescale", f"multiplier_bits = 0 with {found}", need
 
 
 def _activations(scheme: Scheme) -> Iterator[Contradiction]:

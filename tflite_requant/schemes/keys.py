@@ -16,10 +16,15 @@ MOST_LIKELY = 3
 HINTS: dict[Check, Callable[[Any], str]] = {}  # what a refused value may mean, or ""
 
 
+def shown(value: Any) -> str:
+    """A value as TOML has it, as far as people would write it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _one_of(*values: Any) -> Check:
     def check(value: Any) -> str | None:
         good = any(value == v and type(value) is type(v) for v in values)
-        return None if good else f"one of {', '.join(repr(v) for v in values)}"
+        return None if good else f"one of {', '.join(map(shown, values))}"
 
     known = [v for v in values if isinstance(v, str)]
     HINTS[check] = lambda value: meant(value, known) if isinstance(value, str) else ""

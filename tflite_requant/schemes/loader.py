@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from tflite_requant.errors import Finding, SchemeError
-from tflite_requant.schemes.contradictions import BIAS_BITS, contradictions
-from tflite_requant.schemes.keys import OVERRIDE_SECTIONS, SECTIONS, SELECTORS, TOP, Check, hint
+from tflite_requant.schemes.contradictions import BIAS_BITS, contradictions, idle
+from tflite_requant.schemes.keys import (
+    OVERRIDE_SECTIONS,
+    SECTIONS,
+    SELECTORS,
+    TOP,
+    Check,
+    hint,
+    shown,
+)
 from tflite_requant.schemes.scheme import (
     AccumulatorLaw,
     ActivationLaw,
@@ -132,13 +140,17 @@ def _contradictions(tables: Mapping[str, Any], sound: dict[str, Any]) -> list[Fi
         return []
     scheme = _scheme({"name": "x", **sound})
     found = [_problem(f"[{where}]", what, need) for where, what, need in contradictions(scheme)]
+    found += [_problem(f"[{where}]", what, need) for where, _, what, need in idle(scheme)]
     known = set(contradictions(scheme))
     for i, override in enumerate(scheme.overrides):
         changed = replace(scheme, overrides=(replace(override, operator=None, tensor=None),))
-        for where, what, need in contradictions(changed.for_operator("", "")):
-            own = where in dict(override.changes)
-            if own and (where, what, need) not in known:
-                found.append(_problem(f"[[override]] {i + 1} {where}", what, need))
+        merged, own = changed.for_operator("", ""), dict(override.changes)
+        told = [c for c in contradictions(merged) if c[0] in own and c not in known]
+        # Beside what this override changes, others may stand whole.
+        told += [(where, what, need) for where, key, what, need in idle(merged)
+                 if key in dict(own.get(where, ()))]  # fmt: skip
+        for where, what, need in told:
+            found.append(_problem(f"[[override]] {i + 1} {where}", what, need))
     return found
 
 
@@ -154,7 +166,8 @@ def _key_problems(where: str, keys: Mapping[str, Check], key: str, value: Any) -
     need = keys[key](value)
     if not need:
         return []
-    return [Finding("error", where, "scheme", f"{key} = {value!r}", need, hint(keys[key], value))]
+    found, told = f"{key} = {shown(value)}", hint(keys[key], value)
+    return [Finding("error", where, "scheme", found, need, told)]
 
 
 def _unknown(where: str, key: str, known: Any) -> Finding:
@@ -183,6 +196,9 @@ def _override_problems(where: str, entry: Any) -> list[Finding]:
             problems.append(_unknown(where, key, [*SELECTORS, *OVERRIDE_SECTIONS]))
     if not any(key in entry for key in SELECTORS):
         problems.append(_problem(where, "it selects nothing", "operator = or tensor ="))
+    if not any(entry.get(key) for key in OVERRIDE_SECTIONS) and not problems:
+        need = "keys of " + " or ".join(f"[override.{key}]" for key in OVERRIDE_SECTIONS)
+        problems.append(_problem(where, "it changes nothing", need))
     return problems
 
 
