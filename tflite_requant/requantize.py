@@ -11,7 +11,7 @@ from tflite_requant import statistics
 from tflite_requant.check import check
 from tflite_requant.describe import refusals
 from tflite_requant.draft import Draft, make_plans
-from tflite_requant.errors import NotQuantizedError, RefusedError
+from tflite_requant.errors import NotQuantizedError, RefusedError, SampleError
 from tflite_requant.model import Model, require_model
 from tflite_requant.model.dtypes import ACTIVATION_DTYPES
 from tflite_requant.options import CORRECTIONS, Options
@@ -84,6 +84,11 @@ def requantize(
     if calibration is None:
         calibration = statistics.default_calibration(model, scheme)
     known = statistics.measure(model, calibration, progress=options.progress, seed=options.seed)
+    if options.search and not (known.samples or statistics.takes_colour_images(model)):
+        raise SampleError(
+            "--search needs samples for this model, whose input is no image of three colours; "
+            "give some with --calibration"
+        )
     draft = Draft(model, scheme, options, known)
     new, found = draft.finished(draft.fitted), None
     if options.search:
@@ -108,7 +113,9 @@ def _searched(draft: Draft, plain: Model) -> tuple[Model, Found]:
     """The model with the scales that a search ends with, unless samples that it did not see say
     that the plain one is closer to the source. Samples are made up where none are at hand."""
     model, options = draft.model, draft.options
-    samples = draft.known.samples
+    samples, on = draft.known.samples, "sample"
+    if not samples or draft.known.made_up:
+        on = "synthetic image"
     if not samples:
         samples = tuple(statistics.SyntheticImages(model, SEARCH_SAMPLES, options.seed))
     judges = samples[2::3] or samples
@@ -121,6 +128,7 @@ def _searched(draft: Draft, plain: Model) -> tuple[Model, Found]:
         start=draft.fitted, profile=draft.profile,
         title=draft.title("searching scales"),
     ).run()  # fmt: skip
+    found = replace(found, on=plural(len(samples), on))
     new = draft.finished(found.factors)
     after = draft.plans[0]
     if sum(bench.noise(bench.variant(new), after)) < sum(bench.noise(bench.variant(plain), before)):

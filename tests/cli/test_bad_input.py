@@ -118,6 +118,7 @@ CASES = {
     "choice": ("tiny.tflite --clamps none", "argument --clamps: invalid choice"),
     "padv2": ("tiny.tflite --allow-padv2 -1", "'-1': need a number from 0, or any"),
     "padv2-strict": ("tiny.tflite --allow-padv2 1 --strict-meaning", "strict_meaning forbids"),
+    "search": ("tiny.tflite --search", "tiny.tflite: --search needs samples for this model"),
     "seed": ("tiny.tflite --seed x", "argument --seed: invalid int value"),
     "correction": (
         "tiny.tflite --correction fold",

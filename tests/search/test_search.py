@@ -82,7 +82,7 @@ def test_less_noise_than_without(source, known, searched, name, strict):
     found = searched(name, strict)
     before, after = (noise(source, m, known) for m in (plain, found.model))
     assert after < before
-    gain = float(found.report.data.split("searched, ")[-1].split(" dB")[0])
+    gain = float(found.report.data.split(" dB less")[0].split()[-1])
     assert gain == pytest.approx(10 * math.log10(before / after), abs=0.011)
     assert [f for f in check(found.model, load_scheme(name)) if f.severity == "error"] == []
 
@@ -91,7 +91,7 @@ def test_what_only_its_own_samples_gain_by_is_no_gain(source, known, searched):
     """Scales of one tensor each are nearly right in this model: what moves fits 12 samples."""
     found = searched("symmetric-per-tensor")
     plain = requantize(source, "symmetric-per-tensor", known, Options(correction=ALONE)).model
-    assert "nothing better on samples kept apart" in found.report.data
+    assert "searched on 18 samples, nothing better on those kept apart" in found.report.data
     assert found.model.to_bytes() == plain.to_bytes()
 
 
@@ -110,18 +110,26 @@ def test_what_the_file_remembers_is_what_the_search_chose(source, known, searche
 
 
 @pytest.mark.slow
-def test_on_the_demo_without_samples_images_are_made_up(demo_model):
-    found = requantize(load(demo_model), "symmetric-po2", None, Options(search=True))
-    assert "no data (analytic prior); " in found.report.data
+def test_on_the_demo_images_are_made_up_where_asked(demo_model):
+    found = requantize(load(demo_model), "symmetric-po2", "synthetic", Options(search=True))
+    assert "no data (32 synthetic images); " in found.report.data
+    assert " searched on 32 synthetic images, " in found.report.data
     assert " 0.00 dB" not in found.report.data
 
 
-def test_without_samples_and_images():
+def test_without_samples_images_are_made_up(source):
+    found = requantize(source, "symmetric", "prior", Options(search=True, correction=ALONE))
+    assert "no data (analytic prior); " in found.report.data
+    assert " searched on 32 synthetic images, " in found.report.data
+
+
+@pytest.mark.parametrize("channels", [1, 2], ids=["a spectrogram, perhaps", "no image"])
+def test_without_samples_and_colour_images(channels):
     net = Net()
-    x, y, z = net.act("x"), net.act("y", 0.07), net.act("z", 0.09)
+    x, y, z = net.act("x", channels=channels), net.act("y", 0.07), net.act("z", 0.09)
     net.conv(x, y)
     net.conv(y, z)
-    with pytest.raises(SampleError, match="synthetic images need"):
+    with pytest.raises(SampleError, match="--search needs samples for this model"):
         requantize(net.build((x,), (z,)), "symmetric", None, Options(search=True))
 
 
@@ -233,7 +241,7 @@ def test_what_is_better_only_on_its_own_samples_is_dropped(source, known, monkey
     monkeypatch.setattr(Bench, "noise", worse_elsewhere)
     result = requantize(source, "symmetric-po2", known, Options(search=True, correction=ALONE))
     assert len(judged) == 2
-    assert "nothing better on samples kept apart" in result.report.data
+    assert "searched on 18 samples, nothing better on those kept apart" in result.report.data
     assert result.model.to_bytes() == plain.to_bytes()
 
 

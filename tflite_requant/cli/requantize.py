@@ -15,7 +15,7 @@ from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
-from tflite_requant.errors import FormatError, RefusedError, UsageError
+from tflite_requant.errors import FormatError, RefusedError, SampleError, UsageError
 from tflite_requant.outcome import Report
 from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
@@ -83,7 +83,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--search", action="store_true",
         help="run the model again and again, and keep the activation scales under which its "
-        "outputs stay closest to the source's; takes minutes",
+        "outputs stay closest to the source's; takes minutes. It needs samples of --calibration; "
+        "a model of colour images can do without, on 32 that are made up",
     )  # fmt: skip
     how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     build = parser.add_argument_group("for builds")
@@ -237,11 +238,13 @@ def _attempt(
 
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Let a FormatError say which file it speaks of."""
+    """Let an error about the model say which file it speaks of."""
     try:
         yield
     except FormatError as error:
         raise type(error)(f"{path}: {error}", error.findings) from None
+    except SampleError as error:
+        raise SampleError(f"{path}: {error}") from None
 
 
 def _check_measurable(args: argparse.Namespace, conditions) -> None:

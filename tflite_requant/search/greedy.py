@@ -25,12 +25,14 @@ Make = Callable[[Factors], "tuple[Plan, Callable[[], Model]]"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """factors: of the scales that moved; before, after: noise over signal on the samples."""
+    """factors: of the scales that moved; before, after: noise over signal on the samples;
+    on: what they were, a third of which judged it."""
 
     factors: dict[Unit, float]
     before: float
     after: float
     tried: int
+    on: str = ""
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from tflite_requant.statistics.measure import (
     is_data_free,
     measure,
 )
-from tflite_requant.statistics.synthetic import SyntheticImages
+from tflite_requant.statistics.synthetic import SyntheticImages, takes_colour_images
 
 __all__ = [
     "Statistics", "SyntheticImages", "default_calibration", "disturbance", "is_data_free",
-    "judged_tensors", "measure",
+    "judged_tensors", "measure", "takes_colour_images",
 ]  # fmt: skip

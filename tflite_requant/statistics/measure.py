@@ -26,7 +26,7 @@ class Statistics:
     few of the inputs, for what has to be tried out; samples: more of them, evenly spaced, for what
     has to run the model again and again; counts: (subgraph, tensor) -> how often each of the 256
     integers of an 8-bit tensor was stored, least first; overshoots: (subgraph, tensor) -> what the
-    ends of its range stop, below and above."""
+    ends of its range stop, below and above; made_up: whether nobody's data were measured."""
 
     moments: dict[tuple[int, int], Moments]
     hits: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Statistics:
     samples: tuple = field(default=(), repr=False)
     counts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
     overshoots: dict[tuple[int, int], Sides] = field(default_factory=dict, repr=False)
+    made_up: bool = False
 
 
 PRIOR, SYNTHETIC = "prior", "synthetic"
@@ -92,7 +93,7 @@ def measure(
         origin = f"no data ({plural(len(images), 'synthetic image')})"
         return Statistics(
             measured.moments, origin=origin, examples=measured.examples, samples=measured.samples,
-            overshoots=prior(model)[1],
+            overshoots=prior(model)[1], made_up=True,
         )  # fmt: skip
     return calibrate(model, calibration, progress=progress, executor=executor)
 
