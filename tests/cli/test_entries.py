@@ -16,6 +16,8 @@ from tflite_requant.model import Signature
 from tflite_requant.runtime import litert_available
 from tflite_requant.testing import TensorSpec, one_operator_model, with_subgraphs
 
+SCHEMA = Path(__file__).resolve().parents[2] / "schema" / "report.schema.json"
+
 
 @pytest.fixture
 def pair(folder) -> Path:
@@ -50,6 +52,28 @@ def test_what_is_not_run_is_told(pair, capsys, words):
     assert max(map(len, out.splitlines())) <= 80
     assert " run subgraph 0 main (signature first) not run subgraph 1 sub1 (signature sec" in told
     assert "; --signature second runs it" in told
+
+
+def test_what_a_report_did_not_run_is_told(pair, capsys):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    jsonschema = pytest.importorskip("jsonschema")
+    np.save("x.npy", np.zeros((2, 1, 4), np.int8))
+    words = "pair.tflite -s uint8 -o b.tflite --report p.html --report r.json"
+    assert main([*words.split(), "--calibration", "x.npy"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    ran = "run subgraph 0 main (signature first)"
+    left = "subgraph 1 sub1 (signature second, other); compare --signature second runs it"
+    assert f" measured no difference, on 2 calibration samples {ran} not run {left} " in out
+    page = Path("p.html").read_text("utf-8")
+    assert f"<dt>not run</dt><dd>{left}</dd>" in page
+    assert "SQNR of the worst output of what was run" in page
+    value = json.loads(Path("r.json").read_text("utf-8"))
+    jsonschema.validate(value, json.loads(SCHEMA.read_text("utf-8")))
+    names = {"subgraph": 1, "name": "sub1", "signatures": ["second", "other"]}
+    assert value["results"][0]["not_run"] == [names]
+    assert main(["pair.tflite", "-s", "uint8", "-o", "b.tflite"]) == 0
+    assert "not run" not in capsys.readouterr().out
 
 
 @COMMANDS

@@ -191,6 +191,16 @@ def test_measured_numbers_are_not_told_better_than_they_are():
     assert "KL 0.0124, 93.7 % same top-1, on 16" in " ".join(text.split())
 
 
+def test_what_was_not_run_is_told_beside_what_was_measured():
+    run = (("run", "subgraph 0 a"), ("not run", "subgraph 1 b"))
+    metrics = {"sqnr": 20.0, "samples": 2.0}
+    report = replace(REPORT, metrics=metrics, sqnr_of="worst output")
+    lines = [" ".join(line.split()) for line in summary_text(report, "x", run=run).splitlines()]
+    assert {"run subgraph 0 a", "not run subgraph 1 b"} < set(lines)
+    assert "20.0 dB SQNR of the worst output of what was run" in " ".join(lines)
+    assert "subgraph 1 b" not in summary_text(replace(report, metrics={}), "x", run=run)
+
+
 def test_one_place_is_told_at_once():
     line = "inserted     2 QUANTIZE before A"
     assert line in lines_of(replace(REPORT, inserted=REPORT.inserted[:2]))

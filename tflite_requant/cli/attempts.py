@@ -23,7 +23,11 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one scheme: the result's bytes and report, or why it was refused."""
+    """What became of one scheme: the result's bytes and report, or why it was refused.
+
+    run: lines that say which part of the model was run to measure, and which not; not_run: the
+    latter for JSON. Both empty where everything was, or nothing.
+    """
 
     scheme: Scheme
     output: Path
@@ -32,6 +36,8 @@ class Attempt:
     refusal: RefusedError | None = None
     unmet: tuple[str, ...] = ()
     study: Study | None = None
+    run: tuple[tuple[str, str], ...] = ()
+    not_run: tuple[dict, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -82,7 +88,7 @@ def answer(args: argparse.Namespace, source: Path, attempts: list[Attempt], good
     return "\n\n".join(
         summary_text(
             a.report, _written(args, a, attempts), args.verbose,
-            a.study.unmeasured if a.study else "",
+            a.study.unmeasured if a.study else "", a.run,
         )
         for a in attempts
         if a.report is not None
@@ -96,4 +102,6 @@ def value(attempt: Attempt) -> dict:
     told = report_value(attempt.report)
     if attempt.study is not None:
         told["study"] = study_value(attempt.study)
+    if attempt.not_run:
+        told["not_run"] = list(attempt.not_run)
     return {**told, "output": str(attempt.output), "unmet": list(attempt.unmet)}

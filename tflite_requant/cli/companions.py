@@ -115,8 +115,10 @@ def contents(
     report: Report,
     study: Study | None,
     value: dict,
+    run: tuple[tuple[str, str], ...] = (),
 ) -> dict[Path, bytes]:
-    """File -> bytes of everything that goes with one result. value: the report as JSON values."""
+    """File -> bytes of everything that goes with one result. value: the report as JSON values;
+    run: lines about what was run and what not."""
     from tflite_requant.report.as_json import document
     from tflite_requant.report.as_study import overlay
 
@@ -126,7 +128,7 @@ def contents(
             from tflite_requant.report.html.page import page
 
             title = f"drawing, {scheme.name}" if shows_progress(args) else ""
-            found[path] = page(report, study, Path(args.model).name, _asked(args), title)
+            found[path] = page(report, study, Path(args.model).name, _asked(args), title, run)
         else:
             value_alone = document("requantize", model=args.model, written=True, results=[value])
             found[path] = value_alone + "\n"

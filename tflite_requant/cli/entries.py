@@ -49,14 +49,17 @@ def not_run(model: Model, signature: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def entry_fields(model: Model, signature: str | None = None) -> list[tuple[str, str]]:
-    """Lines that say what is run and what not; none where there is no other."""
+def entry_fields(
+    model: Model, signature: str | None = None, flag: str = "--signature"
+) -> list[tuple[str, str]]:
+    """Lines that say what is run and what not; none where there is no other. flag: what runs
+    another one, before its name."""
     left = not_run(model, signature)
     if not left:
         return []
     told = [_told(s["subgraph"], s["name"], s["signatures"]) for s in left]
     keys = [key for s in left for key in s["signatures"]]
-    how = f"; --signature {keys[0]} runs it" if keys else ""
+    how = f"; {flag} {keys[0]} runs it" if keys else ""
     entry = _entry(model, signature)
     keys = _keys(model, entry) if signature is None else [signature]
     return [

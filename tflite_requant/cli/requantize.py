@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tflite_requant.cli import companions, pictures, workers
+from tflite_requant.cli import companions, entries, pictures, workers
 from tflite_requant.cli.attempts import Attempt, answer, complain_of, value
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         contents = {attempt.output: attempt.data for attempt in attempts}
         for a in attempts:
             contents |= companions.contents(
-                args, a.scheme, a.data, a.report, a.study, value(a)
+                args, a.scheme, a.data, a.report, a.study, value(a), a.run
             )  # fmt: skip
         if depfile:
             scheme_files = [Path(word) for word, _ in named if word.endswith(".toml")]
@@ -233,7 +233,12 @@ def _attempt(
         progress = shows_progress(args)
         sides = {"A": Path(args.model).name, "B": output.name}
         study = companions.study_of(model, result.model, sides, samples, args.seed, progress)
-    return Attempt(scheme, output, report, data, unmet=tuple(missed), study=study)
+    ran = study is not None or report.metrics
+    return Attempt(
+        scheme, output, report, data, unmet=tuple(missed), study=study,
+        run=tuple(entries.entry_fields(model, flag="compare --signature")) if ran else (),
+        not_run=tuple(entries.not_run(model)) if ran else (),
+    )  # fmt: skip
 
 
 @contextmanager

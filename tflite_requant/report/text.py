@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, PortOutcome, Report
@@ -23,7 +23,9 @@ from tflite_requant.report.layout import (
     table,
     wrap,
 )
-from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, of_run
+
+Run = Sequence[tuple[str, str]]
 
 EXACTNESS = ("bit-identical", "grid-exact", "approximated")
 SHOWN_NOTES = 3
@@ -34,15 +36,16 @@ PORT_WIDTH = WIDTH - 15  # beside the names of an overview
 
 
 def summary_text(
-    report: Report, written: str, verbose: bool = False, unmeasured: str = ""
+    report: Report, written: str, verbose: bool = False, unmeasured: str = "", run: Run = ()
 ) -> str:
     """What was asked, where it went and what it did, for people.
 
     written: where the result is, or why it is nowhere. verbose: also every note, every inserted
-    operator and a line for each operator. unmeasured: why the models were not run, where asked.
+    operator and a line for each operator. unmeasured: why the models were not run, where asked;
+    run: lines about what was run and what not, where that is not all.
     """
     lines = [report.scheme, *wrap(report.summary, "  ")]
-    lines += ["", *fields(_overview(report, written, unmeasured))]
+    lines += ["", *fields(_overview(report, written, unmeasured, run))]
     for title, findings in _sections(report, verbose):
         lines += ["", f"  {title}", *finding_lines(findings, "    ")]
     for title, told in (("inserted", report.inserted), ("removed", report.removed)):
@@ -54,7 +57,7 @@ def summary_text(
     return "\n".join(lines)
 
 
-def _overview(report: Report, written: str, unmeasured: str) -> list[tuple[str, str]]:
+def _overview(report: Report, written: str, unmeasured: str, run: Run) -> list[tuple[str, str]]:
     pairs = [("written", written)]
     if not report.changed:
         same = f"the model is on scheme {report.scheme} already; the output has the source's bytes"
@@ -83,12 +86,13 @@ def _overview(report: Report, written: str, unmeasured: str) -> list[tuple[str, 
         gone = "proven constant, weights given up; counted as exact"
         pairs.append(("dead", f"{plural(dead, 'channel')} {gone}"))
     if report.metrics:
-        pairs.append(("measured", _measured(report.metrics, report.sqnr_of)))
+        pairs.append(("measured", _measured(report.metrics, of_run(report.sqnr_of, run))))
     elif unmeasured:
         pairs.append(("measured", f"nothing; {unmeasured}"))
     else:
         pairs.append(("measured", "nothing, without samples; --calibration FILE|DIR names some"))
     pairs += [
+        *(run if report.metrics else ()),
         ("inserted", _inserted(report)),
         *([("removed", _removed(report))] if report.removed else []),
         ("findings", severity_counts(report.findings, ("exception", "warning"))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # What became of a tensor's grid.
 KEPT: Mapping[str, str] = {
@@ -29,6 +29,11 @@ def sqnr_of(logits: bool, raw: str = "") -> str:
     if raw:
         return f"worse of the raw boxes and scores that post-processing reads, {raw}"
     return "worst output"
+
+
+def of_run(what: str, run: Sequence) -> str:
+    """What a result is judged by where a part of it was not run. run: lines that say so."""
+    return f"{what} of what was run" if run else what
 
 
 # What the table of operators tells, by its columns.

@@ -12,8 +12,15 @@ from tflite_requant.progress import bar
 from tflite_requant.report.html import plots, require_packages
 from tflite_requant.report.layout import at_most, percent, percents
 from tflite_requant.report.numbers import numbers
-from tflite_requant.report.text import EXACTNESS, number_of, port_grids, shifts, whose_numbers
-from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, sqnr_of
+from tflite_requant.report.text import (
+    EXACTNESS,
+    Run,
+    number_of,
+    port_grids,
+    shifts,
+    whose_numbers,
+)
+from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, of_run, sqnr_of
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -22,10 +29,15 @@ SEVERITIES = ("error", "exception", "warning", "note")
 
 
 def page(
-    report: Report, study: Study, model: str, options: Mapping[str, Any], title: str = ""
+    report: Report,
+    study: Study,
+    model: str,
+    options: Mapping[str, Any],
+    title: str = "",
+    run: Run = (),
 ) -> str:
     """The page's text. model: the source's file name; options: what else was asked, by flag;
-    title: of a progress bar.
+    title: of a progress bar; run: lines about what was run and what not, where that is not all.
 
     Raises UsageError where jinja2 or matplotlib is not installed.
     """
@@ -36,7 +48,8 @@ def page(
         report=report,
         study=study,
         options={k: v for k, v in options.items() if v},
-        cards=cards(report, study),
+        cards=cards(report, study, run),
+        run=run,
         verdict=verdict(report),
         counts=_counts(report),
         ports=[
@@ -89,19 +102,19 @@ def verdict(report: Report) -> str:
     return f"What the scheme {report.scheme} asks holds with {what}; see the findings."
 
 
-def cards(report: Report, study: Study) -> list[tuple[str, str, str]]:
+def cards(report: Report, study: Study, run: Run = ()) -> list[tuple[str, str, str]]:
     """(value, name, explanation) of the numbers that decide."""
     found = numbers(report)
     shown = []
     if "sqnr" in found:
-        shown.append(_noise(found["sqnr"], report.sqnr_of, int(found["samples"])))
+        shown.append(_noise(found["sqnr"], of_run(report.sqnr_of, run), int(found["samples"])))
     elif study.unmeasured:
         shown.append(("-", "nothing measured", "the models were not run; see below why"))
     else:
         judged = [t for t in study.tensors if t.index in study.judged and t.sqnr is not None]
         if judged:
             worst = min(judged, key=lambda t: t.sqnr)
-            of = sqnr_of(study.logits, worst.name if study.raw else "")
+            of = of_run(sqnr_of(study.logits, worst.name if study.raw else ""), run)
             shown.append(_unmeasured(worst.sqnr, of, study))
     if "same_top1" in found:
         shown.append((percents(found["same_top1"]), "same first class", "as the source"))
