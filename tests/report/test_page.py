@@ -217,6 +217,19 @@ def test_made_up_inputs_have_no_yardstick(metrics, data, yardstick, of_logits):
     assert (made.count(SQNR), made.count(LOGITS)) == (yardstick, of_logits)
 
 
+def test_totals_are_those_of_the_console():
+    op = OperatorOutcome(0, 1, "ADD", "op 1 ADD a", "grid-exact", channels=8, exact_channels=7,
+                         weights=80, exact_weights=70, dead_channels=3)  # fmt: skip
+    report = Report("s", "", "", "", True, operators=(op,))
+    made = page(report, Study(1, "x", "y", (), ()), "m.tflite", {})
+    for name, told in (
+        ("channels", "7 of 8 exact (87.5 %)"),
+        ("weights", "70 of 80 exact (87.5 %)"),
+        ("dead", "3 channels proven constant, weights given up; counted as exact"),
+    ):
+        assert f"<dt>{name}</dt><dd>{told}</dd>" in made
+
+
 def test_operators_of_several_subgraphs_have_both_numbers():
     ops = tuple(
         OperatorOutcome(

@@ -72,19 +72,7 @@ def _overview(report: Report, written: str, unmeasured: str, run: Run) -> list[t
         ("operators", _counts(EXACTNESS, [op.exactness for op in report.operators])),
         ("tensors", _counts(KEPT, [t.kept for t in report.tensors])),
     ]
-    channels = sum(op.channels for op in report.operators)
-    if channels:
-        exact = sum(op.exact_channels for op in report.operators)
-        weights = sum(op.weights for op in report.operators)
-        same = sum(op.exact_weights for op in report.operators)
-        pairs += [
-            ("channels", f"{exact:,} of {channels:,} exact ({percent(exact, channels)})"),
-            ("weights", f"{same:,} of {weights:,} exact ({percent(same, weights)})"),
-        ]
-    dead = sum(op.dead_channels for op in report.operators)
-    if dead:
-        gone = "proven constant, weights given up; counted as exact"
-        pairs.append(("dead", f"{plural(dead, 'channel')} {gone}"))
+    pairs += weight_totals(report)
     if report.metrics:
         pairs.append(("measured", _measured(report.metrics, of_run(report.sqnr_of, run))))
     elif unmeasured:
@@ -98,6 +86,25 @@ def _overview(report: Report, written: str, unmeasured: str, run: Run) -> list[t
         ("findings", severity_counts(report.findings, ("exception", "warning"))),
     ]
     return pairs
+
+
+def weight_totals(report: Report) -> list[tuple[str, str]]:
+    """Lines of how many channels and weights are exact, over all operators."""
+    found = []
+    channels = sum(op.channels for op in report.operators)
+    if channels:
+        exact = sum(op.exact_channels for op in report.operators)
+        weights = sum(op.weights for op in report.operators)
+        same = sum(op.exact_weights for op in report.operators)
+        found += [
+            ("channels", f"{exact:,} of {channels:,} exact ({percent(exact, channels)})"),
+            ("weights", f"{same:,} of {weights:,} exact ({percent(same, weights)})"),
+        ]
+    dead = sum(op.dead_channels for op in report.operators)
+    if dead:
+        gone = "proven constant, weights given up; counted as exact"
+        found.append(("dead", f"{plural(dead, 'channel')} {gone}"))
+    return found
 
 
 def _ports(report: Report) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from tflite_requant.report.text import (
     number_of,
     port_grids,
     shifts,
+    weight_totals,
     whose_numbers,
 )
 from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, of_run, sqnr_of
@@ -52,6 +53,7 @@ def page(
         run=run,
         verdict=verdict(report),
         counts=_counts(report),
+        totals=weight_totals(report),
         ports=[
             (side, p.name, *port_grids(p))
             for side, ports in (("input", report.inputs), ("output", report.outputs))
