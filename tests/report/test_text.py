@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tflite_requant import options
 from tflite_requant.errors import Finding
 from tflite_requant.outcome import OperatorOutcome, PortOutcome, Report, TensorOutcome
 from tflite_requant.report.findings import finding_lines
 from tflite_requant.report.text import summary_text
-from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR
+from tflite_requant.report.words import COLUMNS, CORRECTIONS, KEPT, LOGITS, SQNR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -313,6 +314,8 @@ def test_words_mean_the_same_in_schema_and_docs():
     docs = " ".join((ROOT / "docs" / "schemes.md").read_text("utf-8").split())
     assert [name for name, said in KEPT.items() if f"| {name} | {said}" not in docs] == []
     assert [name for name, said in COLUMNS.items() if f"| {name} | {said}" not in docs] == []
+    assert tuple(CORRECTIONS) == options.CORRECTIONS
+    assert [name for name, said in CORRECTIONS.items() if f"| {name} | {said} |" not in docs] == []
 
 
 def test_places_of_which_the_same_is_told_share_the_telling():

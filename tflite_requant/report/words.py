@@ -36,6 +36,22 @@ def of_run(what: str, run: Sequence) -> str:
     return f"{what} of what was run" if run else what
 
 
+# What a correction does, by the name that asks for it.
+CORRECTIONS: Mapping[str, str] = {
+    "dead-channels": "channels proven constant for every input give up their weights, which have "
+    "no say in scales then",
+    "exact-grid": "weights that fit the new range keep their scale and integers",
+    "scale-search": "where they do not, a weights scale below the one that covers the largest "
+    "weight is taken if it errs less",
+    "error-compensation": "the rounding error of a weight is made up for by the weights not "
+    "rounded yet",
+    "bias-folding": "the mean of what weights lose goes into the bias",
+    "range-fit": "activation ranges are narrowed where samples hardly reach their ends; idle "
+    "without samples",
+    "sequential-bias": "biases take the mean of all errors before them, in order, where outputs "
+    "gain by it; idle without samples",
+}
+
 # What the table of operators tells, by its columns.
 COLUMNS: Mapping[str, str] = {
     "op": "S.N is operator N of subgraph S",

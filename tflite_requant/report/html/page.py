@@ -21,7 +21,7 @@ from tflite_requant.report.text import (
     weight_totals,
     whose_numbers,
 )
-from tflite_requant.report.words import COLUMNS, KEPT, LOGITS, SQNR, of_run, sqnr_of
+from tflite_requant.report.words import COLUMNS, CORRECTIONS, KEPT, LOGITS, SQNR, of_run, sqnr_of
 from tflite_requant.study.outcome import Study, TensorStudy, WeightsStudy
 from tflite_requant.version import VERSION
 from tflite_requant.wording import noun, plural, share
@@ -67,6 +67,7 @@ def page(
         },
         shifts=shifts,
         kept=KEPT,
+        corrections=CORRECTIONS,
         yardstick=SQNR,
         made_up="sqnr" not in report.metrics and study.made_up,
         logits=LOGITS,
