@@ -9,6 +9,7 @@ from graphs import VALID
 from tflite_requant.catalog.dimension import dimension_error, stored_dimension
 from tflite_requant.check import check
 from tflite_requant.cli.oddities import oddities
+from tflite_requant.compare import compare
 from tflite_requant.flatbuffer import read
 from tflite_requant.flatbuffer.reader import quantization_of
 from tflite_requant.model import Edit, Model, QParams, TensorType
@@ -62,6 +63,15 @@ REFUSED = [
     pytest.param(conv(Y, -1), Y, "its scale goes along dimension -1 of shape [1, 2, 2, 2]",
                  id="negative"),
 ]  # fmt: skip
+
+
+@pytest.mark.skipif(not litert_available(), reason="needs ai-edge-litert")
+def test_comparing_with_litert_says_what_puts_it_right():
+    with pytest.raises(RuntimeFailure) as caught:
+        compare(conv(B, 3), None, ZERO)
+    said = str(caught.value)
+    assert said.endswith("requantize puts them right: compare its result")
+    assert "quantized_dimension" in said and "--arithmetic" not in said
 
 
 def loads_in_litert(model: Model) -> bool:

@@ -10,6 +10,7 @@ from importlib import metadata
 import numpy as np
 
 from tflite_requant.catalog.arithmetic import PROFILES, arithmetic_for
+from tflite_requant.catalog.dimension import dimension_errors
 from tflite_requant.errors import UsageError
 from tflite_requant.extras import RUNTIME, install
 from tflite_requant.model import Model
@@ -67,6 +68,16 @@ def litert_version() -> str:
         return ""
 
 
+def _cure(model: Model, kernels: Runtime) -> str:
+    """What to do where these kernels do not run a model."""
+    if any(list(dimension_errors(subgraph)) for subgraph in model.subgraphs):
+        return "no LiteRT loads such dimensions, and requantize puts them right: compare its result"
+    others = " or ".join(n for n, r in RUNTIMES.items() if r != kernels)
+    return (
+        f"see whether LiteRT runs the model that this was made from, or try --arithmetic {others}"
+    )
+
+
 class LiteRT:
     """A model in LiteRT, run on samples in child processes of bounded memory.
 
@@ -78,6 +89,7 @@ class LiteRT:
         self._bytes = model.to_bytes()
         self._kernels = kernels
         self._outputs = model.main.outputs
+        self._cure = _cure(model, kernels)
         tensors = model.main.tensors if kernels.every_tensor else model.outputs
         elements = sum(math.prod(t.shape) for t in tensors)
         self._at_once = max(1, CHUNK_BYTES // max(1, 4 * elements))
@@ -100,11 +112,9 @@ class LiteRT:
         try:
             runs = litert_run(self._bytes, chunk, self._kernels.resolver, keep_all=keep)
         except RuntimeFailure as error:
-            others = " or ".join(n for n, r in RUNTIMES.items() if r != self._kernels)
             raise RuntimeFailure(
                 f"{self._kernels.title}: {str(error).removeprefix('LiteRT: ')}; there is nothing "
-                f"to compare with, {self._ours}; see whether LiteRT runs the model that this was "
-                f"made from, or try --arithmetic {others}"
+                f"to compare with, {self._ours}; {self._cure}"
             ) from None
         for arrays, found in zip(chunk, runs, strict=True):
             outputs = dict(zip(self._outputs, found.outputs, strict=True))
