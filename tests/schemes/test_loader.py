@@ -176,7 +176,13 @@ CONTRADICTIONS = {
     "value-misspelled": ('[activations]\nscale = "Power-of-2"', "(did you mean power-of-two?)"),
     "profile-misspelled": ('arithmetic = "litert-refrence"', "(did you mean litert-reference?)"),
     "nothing-like-it": ('[activations]\nscale = "large"', "'power-of-two', 'power-of-two-ratio'"),
-    "bad-pattern": ('[[override]]\ntensor = "("\nbias.bits = 20', "a regular expression"),
+    "bad-pattern": ('[[override]]\ntensor = "("\nbias.bits = 20',
+                    "need a regular expression (missing ), unterminated subpattern at position 0)"),
+    "pattern-number": ('[[override]]\ntensor = 3\nbias.bits = 20',
+                       "tensor = 3; need a regular expression (not a text)"),
+    "several-misspelled": ('[operators]\nallow = ["CONV2D", "XYZZY", "SoftMax"]',
+                           "(did you mean CONV_2D for CONV2D, "
+                           "SOFTMAX or LOG_SOFTMAX for SoftMax?)"),
 }  # fmt: skip
 
 

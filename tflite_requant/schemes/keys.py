@@ -105,8 +105,10 @@ def operator_name(value: Any) -> str | None:
 def _operator_hint(value: Any) -> str:
     names = value if isinstance(value, list) else [value]
     wrong = [n for n in names if isinstance(n, str) and n != "*" and n not in OPERATORS]
-    told = [" or ".join(nearest_operators(name)) for name in wrong]
-    return f"did you mean {', '.join(filter(None, told))}?" if any(told) else ""
+    near = {name: " or ".join(nearest_operators(name)) for name in wrong}
+    told = [f"{known} for {name}" if len(near) > 1 else known
+            for name, known in near.items() if known]  # fmt: skip
+    return f"did you mean {', '.join(told)}?" if told else ""
 
 
 HINTS[operator_name] = _operator_hint
@@ -142,11 +144,21 @@ def _file_name(value: Any) -> str | None:
 
 
 def _pattern(value: Any) -> str | None:
+    return "a regular expression" if _fault(value) else None
+
+
+def _fault(pattern: Any) -> str:
+    """Why it is no regular expression, or ""."""
     try:
-        re.compile(value)
-    except (re.error, TypeError):
-        return "a regular expression"
-    return None
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    except TypeError:
+        return "not a text"
+    return ""
+
+
+HINTS[_pattern] = _fault
 
 
 SECTIONS: Mapping[str, Mapping[str, Check]] = {
