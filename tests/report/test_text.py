@@ -202,6 +202,11 @@ def test_what_was_not_run_is_told_beside_what_was_measured():
     assert "subgraph 1 b" not in summary_text(replace(report, metrics={}), "x", run=run)
 
 
+def test_a_scheme_without_a_summary_has_no_blank_line():
+    lines = summary_text(replace(REPORT, summary=""), "x.tflite").splitlines()
+    assert lines[:3] == ["symmetric", "", "  written      x.tflite"]
+
+
 def test_one_place_is_told_at_once():
     line = "inserted     2 QUANTIZE before A"
     assert line in lines_of(replace(REPORT, inserted=REPORT.inserted[:2]))

@@ -94,7 +94,7 @@ class Tensor:
         return QArray(self.array(), self.qparams)
 
     def label(self) -> str:
-        return f"tensor {self.index} {self.name}"
+        return f"tensor {self.index} {self.name}" if self.name else f"tensor {self.index}"
 
 
 @dataclass(frozen=True, slots=True)

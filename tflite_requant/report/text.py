@@ -44,7 +44,7 @@ def summary_text(
     operator and a line for each operator. unmeasured: why the models were not run, where asked;
     run: lines about what was run and what not, where that is not all.
     """
-    lines = [report.scheme, *wrap(report.summary, "  ")]
+    lines = [report.scheme, *(wrap(report.summary, "  ") if report.summary else ())]
     lines += ["", *fields(_overview(report, written, unmeasured, run))]
     for title, findings in _sections(report, verbose):
         lines += ["", f"  {title}", *finding_lines(findings, "    ")]

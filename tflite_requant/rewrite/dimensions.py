@@ -20,7 +20,7 @@ def mend(desk: Desk) -> None:
         if dimension_error(now):
             desk.edit.tensors[source.index] = _along_0(now)
         desk.done.findings.append(
-            Finding("warning", where, "quantized-dimension", found, "dimension 0", HINT)
+            Finding("note", where, "quantized-dimension", found, "dimension 0", HINT)
         )
 
 
