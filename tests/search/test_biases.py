@@ -75,18 +75,18 @@ def test_only_chosen_operators_are_corrected(source, samples):
 
 
 def test_what_makes_outputs_worse_is_left_out(source, samples, monkeypatch):
-    monkeypatch.setattr(biases, "_is_better", lambda found, noise: False)
+    monkeypatch.setattr(biases, "is_better", lambda found, noise: False)
     broken = shifted(source, 0, 3)
     law = load_scheme("symmetric").bias
     assert corrected(source, broken, EmptyPlan(source), samples, law, {0}) is broken
 
 
 def test_better_is_less_altogether_and_on_most_samples():
-    assert biases._is_better([1, 1, 1, 1], [2, 2, 2, 2])
-    assert not biases._is_better([2, 2, 2, 2], [2, 2, 2, 2])
-    assert not biases._is_better([0, 2, 2, 2], [2, 2, 2, 2])
-    assert not biases._is_better([1.999] * 4, [2, 2, 2, 2])
-    assert not biases._is_better([1, 1, 1, 9], [2, 2, 2, 2])
+    assert biases.is_better([1, 1, 1, 1], [2, 2, 2, 2])
+    assert not biases.is_better([2, 2, 2, 2], [2, 2, 2, 2])
+    assert not biases.is_better([0, 2, 2, 2], [2, 2, 2, 2])
+    assert not biases.is_better([1.999] * 4, [2, 2, 2, 2])
+    assert not biases.is_better([1, 1, 1, 9], [2, 2, 2, 2])
 
 
 @pytest.mark.parametrize("name", ["symmetric-po2-per-tensor", "symmetric-per-tensor"])

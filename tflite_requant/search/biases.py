@@ -31,12 +31,9 @@ from tflite_requant.planning.domains import is_weighted
 from tflite_requant.progress import Advance, bar
 from tflite_requant.rules import limits, weighted
 from tflite_requant.schemes import BiasLaw
-from tflite_requant.search.bench import Bench
+from tflite_requant.search.bench import Bench, is_better
 from tflite_requant.search.runner import LITERT, computer, source_profile
 from tflite_requant.statistics.calibrated import Sums
-
-MOST = 0.7  # share of the judging samples on which a correction has to lower the outputs' noise
-GAIN = 0.997  # share of the noise that it has to reach: less would be luck, or the rounding's
 
 Values = dict[int, np.ndarray]
 
@@ -94,7 +91,7 @@ def _corrected(source, new, plan, samples, law, which, profile, advance: Advance
                 variant = bench.variant(walk.whole())
                 bench.runner.keep(now, variant.common(now))
                 found = bench.noise(variant, plan, noise)
-                if found and _is_better(found, noise):
+                if found and is_better(found, noise):
                     now, noise = variant, found
                     edit.subgraphs[0].set_constant(index, integers, new.main.tensors[index].type)
                 else:
@@ -102,12 +99,6 @@ def _corrected(source, new, plan, samples, law, which, profile, advance: Advance
         walk.run(op)
         advance(1)
     return edit.commit() if edit.is_changed else new
-
-
-def _is_better(found: list[float], noise: list[float]) -> bool:
-    """Less noise altogether, and on most samples: a few would be luck."""
-    won = sum(f < n for f, n in zip(found, noise, strict=True))
-    return sum(found) < GAIN * sum(noise) and won >= MOST * len(noise)
 
 
 class Walk:
