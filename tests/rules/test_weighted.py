@@ -1,4 +1,4 @@
-"""W1 to W5, each on its own, and the directions in which weights may go."""
+"""W1 to W7, each on its own, and the directions in which weights may go."""
 
 import numpy as np
 import pytest
@@ -309,6 +309,32 @@ class TestFolding:
         )
         assert new.moved.tolist() == [0]
         assert new.bias.integers.tolist() == [50]
+
+
+@pytest.mark.parametrize(
+    ("rows_seen", "corrections", "taken"),
+    [
+        pytest.param(0, Corrections(), True, id="estimated"),
+        pytest.param(0, Corrections(compensate=False), False, id="switched off"),
+        pytest.param(500, Corrections(), False, id="measured"),
+    ],
+)
+def test_w7_weights_take_what_a_bias_of_few_bits_loses(rows_seen, corrections, taken):
+    """Outputs' means against the source's; the bias alone can only be right to half of 128 sums."""
+    rng = np.random.default_rng(2)
+    stored = rng.integers(60, 196, (6, 24))
+    source = operands(
+        stored, 0.02, 128, bias=rng.integers(-9000, 9000, 6), new_x=("int8", 1 / 64, 0),
+        y=("int8", 0.25, 0),
+    )  # fmt: skip
+    mean = rng.uniform(0.2, 0.9, 24)
+    moments = Moments(mean[None], np.full((1, 24), 0.05), rows_seen)
+    new = rewrite(source, "max78002", corrections=corrections, moments=moments)
+    wanted = source.bias.real() + source.weights.real() @ mean
+    off = np.abs(wanted - new.bias.real() - new.weights.real() @ mean)
+    half = 64 * new.bias.qparams.scales[0]
+    assert (off <= half * 1.001).all()
+    assert (off.max() < 0.2 * half) == taken
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.correction.moments import Moments
+from tflite_requant.correction.products import row_sums
 
 BITS = 53
 
@@ -19,7 +20,7 @@ def output_error(error: np.ndarray, moments: Moments) -> np.ndarray:
     channels, k = error.shape
     group = moments.group_of(channels)
     if moments.covariance.ndim == 2:
-        return _rows(error * error * moments.covariance[group])
+        return row_sums(error * error * moments.covariance[group])
     bits = (BITS - int(np.ceil(np.log2(max(k, 2))))) // 2
     if moments.groups == 1:
         scale = np.max(np.abs(error), axis=1, keepdims=True)
@@ -27,20 +28,12 @@ def output_error(error: np.ndarray, moments: Moments) -> np.ndarray:
         cov = moments.covariance[0]
         c = _on_grid(cov, np.max(np.abs(cov)), bits)
         weighted = (e @ c) * (scale * np.max(np.abs(cov))) * 2.0 ** (-2 * bits)
-        return _rows(weighted * error)
+        return row_sums(weighted * error)
     weighted = np.zeros_like(error)
     for j in range(k):
         weighted += error[:, j : j + 1] * moments.covariance[group, j, :]
-    return _rows(weighted * error)
+    return row_sums(weighted * error)
 
 
 def _on_grid(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     return np.rint(values / np.where(scale > 0, scale, 1.0) * 2.0**bits)
-
-
-def _rows(values: np.ndarray) -> np.ndarray:
-    # Column by column: the same additions on every CPU.
-    total = np.zeros(values.shape[0])
-    for column in np.ascontiguousarray(values.T):
-        total += column
-    return total

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.correction.moments import Moments
-from tflite_requant.correction.products import product
+from tflite_requant.correction.products import grouped, row_sums
 
 MOVES = 96  # at most so many steps a channel: beyond that the bias is lost anyway
 GAIN = 1e-9  # share of J that a step has to save: less may be rounding
@@ -51,21 +51,16 @@ class _Descent:
         self.covariance, self.group = moments.covariance, group
         self.mean = moments.mean[group]
         error = real - integers * scale[:, None]
-        self.left = rest + _dot(error, self.mean)
+        self.left = rest + row_sums(error * self.mean)
         self.own = moments.variance()[group] + self.mean * self.mean
         self.slope = self._times(error)
-        self.now = _dot(error, self.slope) + self.left * self.left
+        self.now = row_sums(error * self.slope) + self.left * self.left
 
     def _times(self, error: np.ndarray) -> np.ndarray:
         """C e of every channel, float64 [O, K]."""
         if self.covariance.ndim == 2:
             return self.covariance[self.group] * error
-        if len(self.covariance) == 1:
-            return product(error, self.covariance[0])
-        total = np.zeros_like(error)
-        for j in range(error.shape[1]):
-            total += error[:, j, None] * self.covariance[self.group, j]
-        return total
+        return grouped(error, self.covariance, self.group)
 
     def run(self, low: int, high: int) -> np.ndarray:
         rows = np.arange(len(self.integers))
@@ -94,11 +89,3 @@ class _Descent:
         else:
             group = self.group[rows] if len(self.covariance) > 1 else 0
             self.slope[rows] -= step[:, None] * self.covariance[group, column]
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Sums of rows of a * b, column by column: the same additions on every CPU."""
-    total = np.zeros(len(a))
-    for column in np.ascontiguousarray((a * b).T):
-        total += column
-    return total

@@ -40,3 +40,21 @@ def _parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Integers, and what is left of the values in units of 2^-BITS, to nearest."""
     coarse = np.rint(values)
     return coarse, np.rint((values - coarse) * 2.0**BITS)
+
+
+def row_sums(values: np.ndarray) -> np.ndarray:
+    """Sums of rows, column by column: float64 [M, K] -> float64 [M]."""
+    total = np.zeros(len(values))
+    for column in np.ascontiguousarray(values.T):
+        total += column
+    return total
+
+
+def grouped(rows: np.ndarray, matrices: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """rows[o] @ matrices[group[o]]: float64 [O, K], symmetric [G, K, K], [O] -> float64 [O, K]."""
+    if len(matrices) == 1:
+        return product(rows, matrices[0])
+    total = np.zeros_like(rows)
+    for j in range(rows.shape[1]):
+        total += rows[:, j, None] * matrices[group, j]
+    return total

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from tflite_requant.correction.moments import Moments
-from tflite_requant.correction.products import BLOCK, product
+from tflite_requant.correction.products import BLOCK, grouped, product
 
 DAMPING = 0.05
 SWEEPS = 3
@@ -107,12 +107,7 @@ def _sweep(rounded, real, scale, low: int, high: int, h: np.ndarray, group) -> b
     """Move each weight to where e^T H e is least with the others as they are, in place; whether any
     moved."""
     error, moved = real - rounded * scale[:, None], False
-    if len(h) == 1:
-        slope = product(error, h[0])
-    else:
-        slope = np.zeros_like(error)
-        for j in range(error.shape[1]):
-            slope += error[:, j, None] * h[group, j]
+    slope = grouped(error, h, group)
     for k in range(error.shape[1]):
         own = h[0, k, k] if len(h) == 1 else h[group, k, k]
         new = np.clip(rounded[:, k] + round_half_away(slope[:, k] / (own * scale)), low, high)

@@ -10,6 +10,8 @@ W5  where a neighbour's zero point was folded, the bias makes or undoes the shif
     b'' = b' + output offset - input offset * sum_k W'_k.
 W6  where stored reals are a gain times the true ones, weights are taken times output gain over
     input gain, and the bias times output gain.
+W7  what a bias of few bits and a position of its own cannot hold goes into the weights, where the
+    moments are an estimate without data (`correction.narrow_bias`).
 W4  input scale times weights scale over output scale stays below 256 (XNNPACK fails otherwise).
 """
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from tflite_requant.correction import folding, narrow_bias, weights
 from tflite_requant.correction.moments import Moments, unknown
+from tflite_requant.correction.products import row_sums
 from tflite_requant.correction.rounding import Compensator, round_half_away
 from tflite_requant.model import QArray, QParams, TensorType
 from tflite_requant.rules import limits
@@ -168,7 +171,7 @@ def rewrite(
     bias = bias * operands.output_gain
     steps = limits.steps_of(operands.new_input, operands.new_output)
     reach = np.abs(bias) + abs(operands.output_offset)
-    reach += abs(operands.input_offset) * np.abs(_row_sums(source.real()))
+    reach += abs(operands.input_offset) * np.abs(row_sums(source.real()))
     reach = limits.needed_reach(reach, source.real(), steps, scheme.bias)
     cap = limits.ceiling_of(steps, scheme, MULTIPLIER_LIMIT)
     floor = np.minimum(limits.floor_of(reach, steps, scheme), cap)
@@ -191,7 +194,7 @@ def rewrite(
         if corrections.fold:
             moved = folding.moved(source.real(), real, moments) * operands.input_gain
         bias_scale = steps.unit * fit.scale
-        shift = operands.output_offset - operands.input_offset * _row_sums(real)
+        shift = operands.output_offset - operands.input_offset * row_sums(real)
         whole = round_half_away((bias + moved + shift) / bias_scale)
         wanted = limits.cut(whole, centred, fit.scale, steps, scheme)
         clipped = np.abs(wanted) > limit
@@ -284,13 +287,6 @@ def _snapped(scale: np.ndarray) -> np.ndarray:
 
 def _is_power(scale: np.ndarray) -> np.ndarray:
     return np.frexp(_snapped(scale))[0] == 0.5
-
-
-def _row_sums(real: np.ndarray) -> np.ndarray:
-    total = np.zeros(len(real))
-    for column in np.ascontiguousarray(real.T):
-        total += column
-    return total
 
 
 def _kept(array: QArray, source: weights.Weights, axis: int) -> weights.Fit:
