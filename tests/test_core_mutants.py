@@ -71,12 +71,12 @@ def _flip_folding(monkeypatch):
 
 
 def _forget_the_input_offset(monkeypatch):
-    monkeypatch.setattr(weighted, "_row_sums", lambda real: np.zeros(len(real)))
+    monkeypatch.setattr(weighted, "row_sums", lambda real: np.zeros(len(real)))
 
 
 def _flip_the_input_offset(monkeypatch):
-    original = weighted._row_sums
-    monkeypatch.setattr(weighted, "_row_sums", lambda real: -original(real))
+    original = weighted.row_sums
+    monkeypatch.setattr(weighted, "row_sums", lambda real: -original(real))
 
 
 def _drop_the_zero_point(monkeypatch):
