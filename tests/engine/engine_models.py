@@ -129,9 +129,11 @@ def images(model: Model, count: int, seed: int = 0) -> list[dict[int, np.ndarray
     return [{tensor.index: (image + low).astype(tensor.dtype)} for image in made[:count]]
 
 
-def differences(model: Model, program, feeds: dict[int, np.ndarray]) -> list[str]:
-    """Tensors in which a program differs from the plain kernels, by name."""
-    plain = Interpreter(model, fast=False)
+def differences(
+    model: Model, program, feeds: dict[int, np.ndarray], profile: str = "litert-reference"
+) -> list[str]:
+    """Tensors in which a program differs from the plain kernels of the profile, by name."""
+    plain = Interpreter(model, profile, fast=False)
     expected = plain.run([feeds[i] for i in model.main.inputs], keep="all")
     found = program.run(feeds)
     assert found is not None and len(found) > 0

@@ -237,17 +237,18 @@ def test_chains_in_which_one_rescaling_is_not_proven(monkeypatch, without):
         assert program is None or differences(model, program, feeds) == []
 
 
+@pytest.mark.parametrize("profile", ["litert-reference", "litert-optimized", "litert-xnnpack"])
 @pytest.mark.parametrize("name", EIGHT_BIT)
-def test_single_operators(name):
+def test_single_operators(name, profile):
     """Every generated case of an operator, whether or not the engine has a form for it."""
     for case in map(first_image, cases(name)):
-        program = engine.plan(case.model, keep_all=True)
+        program = engine.plan(case.model, profile, keep_all=True)
         if program is None:
             continue
         for inputs in case.runs:
             feeds = dict(zip(case.model.main.inputs, inputs, strict=True))
             if program.run(feeds) is not None:
-                assert differences(case.model, program, feeds) == [], case.label
+                assert differences(case.model, program, feeds, profile) == [], case.label
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,11 @@ class Rescaling:
     scale_product: str = "float64"
     rounding: str = "double"
 
+    @property
+    def positional(self) -> bool:
+        """Whether equal accumulators may become unlike outputs, by where they stand."""
+        return self.rounding.endswith(("-channels", "-elements"))
+
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:

@@ -99,11 +99,12 @@ def weighted_law(
     """The law of CONV_2D and its like for products of centred data and centred weights.
 
     low, high: reachable products per output channel, int64. None where the accumulator could
-    overflow, as only the plain kernel wraps.
+    overflow, as only the plain kernel wraps, and where the rounding depends on the position.
     """
-    if is_wide(bias) or low.size == 0:
-        return None
     per_axis = weights.qparams.per_axis
+    rounding = arithmetic.rescaling(output.dtype, per_axis)
+    if is_wide(bias) or low.size == 0 or rounding.positional:
+        return None
     stub = np.empty(0, weights.dtype)
     scales = np.array(weights.qparams.scales, np.float64)
     added = np.zeros(len(low), np.int64) if bias is None else bias.integers.astype(np.int64)
@@ -142,7 +143,7 @@ def weighted_law(
         return found.astype(np.int64) + to_bytes
 
     zero = int(output.qparams.zero_points[0]) + to_bytes
-    ties_even = arithmetic.rescaling(output.dtype, per_axis).rounding.endswith("half-even")
+    ties_even = rounding.rounding.endswith("half-even")
     return Law(exact, low, high, slope, added * slope + zero, zero, ties_even)
 
 
