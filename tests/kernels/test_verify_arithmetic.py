@@ -23,6 +23,7 @@ GROUPS = {
     "reduction": "MEAN,SUM,SOFTMAX,LOG_SOFTMAX,MAX_POOL_2D",
     "functions": "LOGISTIC,TANH,RESIZE_BILINEAR,QUANTIZE,DEQUANTIZE",
 }
+PREPARED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN")
 
 needs_litert = pytest.mark.skipif(not litert_available(), reason="ai-edge-litert is not installed")
 
@@ -45,6 +46,8 @@ def test_no_element_differs(operators):
         for profile in ("litert-optimized", "litert-xnnpack"):
             mine = [r for r in rows if (r["operator"], r["profile"]) == (name, profile)]
             assert sum(row["elements"] for row in mine) > 0, (name, profile)
+            prepared = sum(row["programs"] for row in mine)
+            assert bool(prepared) == (name in PREPARED), (name, profile)
 
 
 @needs_litert
