@@ -1,4 +1,4 @@
-"""Models of several subgraphs: which one `run` and `compare` take, and which they do not."""
+"""Models of several subgraphs: which one `run`, `compare`, `golden` take, and which they do not."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,9 @@ def pair(folder) -> Path:
 
 
 COMMANDS = pytest.mark.parametrize(
-    "words", ["run pair.tflite", "compare pair.tflite pair.tflite"], ids=["run", "compare"]
+    "words",
+    ["run pair.tflite", "compare pair.tflite pair.tflite", "golden pair.tflite -o set"],
+    ids=["run", "compare", "golden"],
 )
 
 
@@ -91,6 +93,19 @@ def test_another_signature_is_run(pair, capsys, words):
     assert document["not_run"] == [{"subgraph": 0, "name": "main", "signatures": ["first"]}]
 
 
+def test_vectors_of_a_signature_hold_the_model_that_they_are_of(pair, capsys):
+    words = "golden pair.tflite -o set -q --signature other --inputs given.npz".split()
+    np.savez("given.npz", a=np.arange(-8, 8, dtype=np.int8).reshape(4, 1, 4))
+    assert main(words) == 0
+    (op,) = load("set/model.tflite").main.operators
+    assert op.name == "TANH"
+    manifest = json.loads(Path("set/manifest.json").read_text("utf-8"))
+    assert [o["type"] for o in manifest["operators"]] == ["TANH"]
+    assert main("golden --verify set".split()) == 0
+    assert main("golden --verify set --signature other".split()) == 2
+    assert "--verify DIR needs no --signature" in capsys.readouterr().err
+
+
 def test_its_names_are_those_of_samples_and_outputs(pair):
     given = np.arange(-8, 8, dtype=np.int8).reshape(4, 1, 4)
     np.savez("given.npz", a=given)
@@ -112,10 +127,12 @@ def test_its_names_are_those_of_samples_and_outputs(pair):
          "other"),
         ("run tiny.tflite --signature x",
          "tiny.tflite: --signature: unknown 'x'; the model has none"),
+        ("golden pair.tflite -o set --signature xyz",
+         "pair.tflite: --signature: unknown 'xyz'; known: first, second, other"),
         ("compare pair.tflite tiny.tflite --signature first",
          "tiny.tflite: --signature: unknown 'first'; the model has none"),
     ],
-    ids=["misspelled", "none", "of-b"],
+    ids=["misspelled", "none", "golden", "of-b"],
 )  # fmt: skip
 def test_an_unknown_signature(pair, tiny, capsys, words, said):
     assert main([*words.split(), "--inputs", "random:1"]) == 2

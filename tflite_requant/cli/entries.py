@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # flags are known before anything heavy is
 def add_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signature", metavar="NAME",
-        help="run the subgraph of this signature, by its names of inputs and outputs; default the "
+        help="take the subgraph of this signature, by its names of inputs and outputs; default the "
         "main subgraph",
     )  # fmt: skip
 

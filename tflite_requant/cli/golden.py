@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tflite_requant.cli import pictures, workers
+from tflite_requant.cli import entries, pictures, workers
 from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
@@ -26,7 +26,11 @@ open, that is not found (--directed N looks longer)."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="the .tflite file")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?",
+        help="the .tflite file; vectors are of its main subgraph, other signatures are named as "
+        "not run",
+    )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="DIR", help="the set's folder; an older set in it is replaced"
     )
@@ -39,6 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "say what the differences look like",
     )  # fmt: skip
     what = parser.add_argument_group("what is written")
+    entries.add_flag(what)
     what.add_argument(
         "--layers", metavar="LIST", default="",
         help="operators by index (3), range (0-5), type (CONV_2D), or regular expression of the "
@@ -92,6 +97,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         raise UsageError("--actual DIR needs --verify DIR: the set that it is compared with")
     if args.verify is not None and (args.model is not None or args.output is not None):
         raise UsageError("--verify DIR needs no MODEL and no --output: the set holds its model")
+    if args.verify is not None and args.signature is not None:
+        raise UsageError("--verify DIR needs no --signature: the set holds what it was made of")
     if args.actual is not None:
         return _compare(args)
     if args.verify is not None:
@@ -106,7 +113,8 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.golden import write_golden_vectors
     from tflite_requant.golden.select import OtherArithmetic
 
-    model = files.load(args.model)
+    whole = files.load(args.model)
+    model = entries.entered(whole, args.signature, args.model)
     inputs = None
     pictures.check(args, "inputs")
     if args.inputs is not None:
@@ -124,11 +132,16 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     except OtherArithmetic as error:
         raise OtherArithmetic(f"{args.model}: {error}") from None
     if args.json:
-        return 0, document("golden", written=args.output, manifest=plain(found.manifest))
-    return 0, "" if args.quiet else "\n".join(_text(args, found))
+        return 0, document(
+            "golden", written=args.output, manifest=plain(found.manifest),
+            signature=args.signature, not_run=entries.not_run(whole, args.signature),
+        )  # fmt: skip
+    if args.quiet:
+        return 0, ""
+    return 0, "\n".join(_text(args, found, entries.entry_fields(whole, args.signature)))
 
 
-def _text(args: argparse.Namespace, found) -> list[str]:
+def _text(args: argparse.Namespace, found, entry: list[tuple[str, str]]) -> list[str]:
     manifest = found.manifest
     arithmetic = manifest["arithmetic"]
     told = arithmetic["profile"]
@@ -141,6 +154,7 @@ def _text(args: argparse.Namespace, found) -> list[str]:
         ("mode", manifest["request"]["mode"]),
         ("operators", f"{len(found.operators):,}, {plural(cases, 'case')}"),
         ("written", f"{args.output}: {plural(count, 'file')}, {found.bytes / KILO**2:,.1f} MB"),
+        *entry,
     ])]  # fmt: skip
     rows = [
         (str(o["index"]), o["type"], str(len(o["cases"])), *_goals(o["coverage"]),
