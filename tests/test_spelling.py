@@ -5,7 +5,7 @@ import pytest
 from tflite_requant.spelling import meant, or_meant
 
 KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8", "litert-reference",
-         "litert-xnnpack")
+         "litert-xnnpack", "--crop", "--calibration", "--calibration-limit")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ KNOWN = ("symmetric", "symmetric-po2", "int8", "uint8", "litert-reference",
         ("litert", "did you mean litert-reference?"),
         ("LiteRT", "did you mean litert-reference?"),
         ("", ""),
+        ("--nope", ""),
+        ("--corp", "did you mean --crop?"),
+        ("--calib", "did you mean --calibration?"),
     ],
 )
 def test_meant(word, told):

@@ -10,11 +10,16 @@ ALIKE = 0.6  # of difflib's ratio
 
 def meant(word: str, known: Iterable[str]) -> str:
     """ "did you mean NAME?" where a known word is spelled almost like this one, or is the first
-    that goes on behind it with a dash; or ""."""
-    plain = {name.lower(): name for name in known}
-    near = [name for name in plain if word and name.startswith(f"{word.lower()}-")]
-    near = near or get_close_matches(word.lower(), plain, n=1, cutoff=ALIKE)
+    that goes on behind it with a dash; or "". Dashes before flags make none alike."""
+    plain = {_plain(name): name for name in known}
+    word = _plain(word)
+    near = [name for name in plain if word and name.startswith(f"{word}-")]
+    near = near or get_close_matches(word, plain, n=1, cutoff=ALIKE)
     return f"did you mean {plain[near[0]]}?" if near else ""
+
+
+def _plain(word: str) -> str:
+    return word.lower().lstrip("-")
 
 
 def or_meant(word: str, known: Iterable[str]) -> str:
