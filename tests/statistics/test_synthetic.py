@@ -8,12 +8,12 @@ import pytest
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
 from tflite_requant.schemes import load_scheme
-from tflite_requant.statistics import default_calibration, is_data_free, measure
+from tflite_requant.statistics import default_calibration, is_data_free, measure, synthetic
 from tflite_requant.statistics.synthetic import SCENES, SyntheticImages
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 DEMO = "examples/demo/digits_qat_uint8.tflite"
-FIRST_SHA256 = "0019bf7b9fe103a249b6a9dd9759469ac2472bdddaab5962d01348679228d297"
+FIRST_SHA256 = "3902f981fefd6859197de9e7e31404b9fecf49ed22a10044d84f0713477bfc47"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,19 @@ def test_image_n_does_not_depend_on_how_many_are_made(demo):
 def test_the_images_are_these_on_every_machine(demo):
     data = b"".join(i.tobytes() for i in SyntheticImages(demo, 4, seed=0))
     assert hashlib.sha256(data).hexdigest() == FIRST_SHA256
+
+
+@pytest.mark.parametrize("start, step", [(0, 1), (0, 2), (1, 2), (2, 3), (0, 4)], ids=str)
+def test_whoever_skips_images_gets_both_kinds(monkeypatch, demo, start, step):
+    """Samples are kept by every n-th, and every third of them judges."""
+    drawn = []
+    scenes = [lambda *_, kind=k: drawn.append(kind) or np.zeros((1, 1, 3)) for k in range(2)]
+    monkeypatch.setattr(synthetic, "SCENES", scenes)
+    for seed in range(5):
+        drawn.clear()
+        list(SyntheticImages(demo, 96, seed))
+        assert sum(drawn) == 48
+        assert 0.25 < np.mean(drawn[start::step]) < 0.75
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.__name__)

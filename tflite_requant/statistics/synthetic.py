@@ -1,7 +1,8 @@
 """Images that nobody took. For moments, never for ranges.
 
-Half of them are noise, half are leaves (see `scenes`), each with a contrast and a brightness of its
-own. Seeded: the same images on every machine.
+One of every two is noise, the other leaves (see `scenes`), in an order drawn by lot: whoever takes
+every second or third of them gets both kinds. Each has a contrast and a brightness of its own.
+Seeded: the same images on every machine.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ class SyntheticImages:
     def __iter__(self) -> Iterator[np.ndarray]:
         for index in range(self.count):
             rng = np.random.default_rng([self.seed, index])
-            yield self._image(rng, SCENES[index % len(SCENES)])
+            yield self._image(rng, self._scene(index))
+
+    def _scene(self, index: int) -> Callable:
+        turn, place = divmod(index, len(SCENES))
+        order = np.random.default_rng([self.seed, turn, len(SCENES)]).permutation(len(SCENES))
+        return SCENES[order[place]]
 
     def _image(self, rng: np.random.Generator, scene: Callable) -> np.ndarray:
         _, height, width, channels = self.tensor.shape
