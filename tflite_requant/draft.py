@@ -223,7 +223,8 @@ def _search_line(found: Found | None) -> str:
     if found is None:
         return ""
     if not found.factors:
-        return f"; {found.tried} trials searched on {found.on}, nothing better on those kept apart"
+        tried = f"; {found.tried} trials searched on {found.on}"
+        return f"{tried}, nothing clearly better on those kept apart"
     gain = 10 * math.log10(found.before / found.after) if found.after else math.inf
     return (
         f"; {plural(len(found.factors), 'scale')} moved by {plural(found.tried, 'trial')} "

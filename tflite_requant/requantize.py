@@ -19,7 +19,7 @@ from tflite_requant.outcome import Report
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS
 from tflite_requant.rewrite.idle import without_idle
 from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
-from tflite_requant.search import Bench, Found, Search, is_better
+from tflite_requant.search import Bench, Found, Search, is_clearly_better
 from tflite_requant.validation import require_filled, unsound
 from tflite_requant.wording import plural
 
@@ -110,8 +110,8 @@ def requantize(
 
 
 def _searched(draft: Draft, plain: Model) -> tuple[Model, Found]:
-    """The model with the scales that a search ends with, if most of the samples that it did not see
-    say that it is closer to the source. Samples are made up where none are at hand."""
+    """The model with the scales that a search ends with, if it is clearly closer to the source on
+    samples that were not searched on. Samples are made up where none are at hand."""
     model, options = draft.model, draft.options
     samples, on = draft.known.samples, "sample"
     if not samples or draft.known.made_up:
@@ -131,6 +131,6 @@ def _searched(draft: Draft, plain: Model) -> tuple[Model, Found]:
     found = replace(found, on=plural(len(samples), on))
     new = draft.finished(found.factors)
     noise = bench.noise(bench.variant(plain), before)
-    if is_better(bench.noise(bench.variant(new), draft.plans[0]), noise):
+    if is_clearly_better(bench.noise(bench.variant(new), draft.plans[0]), noise):
         return new, found
     return draft.finished(draft.fitted), replace(found, factors={}, after=found.before)

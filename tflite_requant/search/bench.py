@@ -13,6 +13,7 @@ from tflite_requant.search.runner import LITERT, Runner, Variant, source_profile
 RACE = ((4, 1.05), (12, 1.01))
 MOST = 0.7  # share of the judging samples on which a change has to lower the outputs' noise
 GAIN = 0.997  # share of the noise that it has to reach: less would be luck, or the rounding's
+CLEAR = 0.9  # the same of a whole search: what gained less was no better on samples of neither part
 
 
 class Bench:
@@ -65,3 +66,8 @@ def is_better(found: list[float], noise: list[float]) -> bool:
     """Less noise altogether, and on most samples: a few would be luck."""
     won = sum(f < n for f, n in zip(found, noise, strict=True))
     return sum(found) < GAIN * sum(noise) and won >= MOST * len(noise)
+
+
+def is_clearly_better(found: list[float], noise: list[float]) -> bool:
+    """So much less noise altogether that it is no luck of many changes tried on other samples."""
+    return sum(found) < CLEAR * sum(noise)
