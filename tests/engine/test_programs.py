@@ -10,7 +10,7 @@ from cases import NAMES, cases
 from engine_models import LOW, Chain, differences, images
 
 from tflite_requant import engine
-from tflite_requant.catalog.delegation import taken
+from tflite_requant.catalog.delegation import node_arithmetic, taken
 from tflite_requant.engine import accelerator, forms, rescaling, splitting, stages
 from tflite_requant.engine.accelerator import PATIENCE, Accelerator, multiplications
 from tflite_requant.interpreter import Interpreter
@@ -141,6 +141,49 @@ def test_what_the_delegate_leaves_has_the_arithmetic_of_its_own(name):
         expected = plain.run(list(feeds.values()), keep="all")
         for tensor, values in program.run(feeds).items():
             assert np.array_equal(values, expected[tensor])
+
+
+def _last(operator: str, scales: tuple, height: int, count: int):
+    """An operator of 8-bit data of either sign; scales: of its data, a second operand, its output.
+    Powers of two make ties."""
+
+    def build(dtype: str):
+        chain = Chain(dtype, height, 3, 3).conv(count, relu=False)
+        graph, zero, shape = chain.graph, 128 + LOW[dtype], chain.shape
+        x = graph.tensor(TensorSpec(dtype, shape, scales[0], zero))
+        graph.operator("QUANTIZE", (chain.last,), (x,))
+        operands = [x]
+        if operator == "MEAN":
+            shape = (1, 1, 1, count)
+            operands.append(graph.tensor(TensorSpec("int32", data=np.array([1, 2]))))
+        elif len(scales) > 2:
+            data = (np.arange(np.prod(shape)).reshape(shape) * 37 % 256 - 128 + zero).astype(dtype)
+            spec = TensorSpec(dtype, scale=scales[1], zero_point=zero, data=data)
+            operands.append(graph.tensor(spec))
+        chain.last = graph.tensor(TensorSpec(dtype, shape, scales[-1], zero))
+        options = {"keep_dims": True} if operator == "MEAN" else {}
+        graph.operator(operator, operands, (chain.last,), options)
+        return chain
+
+    return build
+
+
+BY_POSITION = {
+    "quantize": _last("QUANTIZE", (1 / 16, 1 / 4), 3, 5),
+    "addition": _last("ADD", (0.1, 0.125, 0.2), 97, 9),
+    "mean": _last("MEAN", (1 / 16, 1 / 8), 2, 31),
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("name", BY_POSITION)
+def test_blocks_of_the_optimized_kernels(name, dtype):
+    model = BY_POSITION[name](dtype).build()
+    op = model.main.operators[-1]
+    assert node_arithmetic("litert-optimized", model.main, op).positional(dtype)
+    program = engine.plan(model, "litert-optimized", keep_all=True)
+    for feeds in images(model, 40):
+        assert differences(model, program, feeds, "litert-optimized") == []
 
 
 def quiet_channels(tops, taps, fill: int, dtype="uint8", then=False):

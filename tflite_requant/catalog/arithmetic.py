@@ -27,6 +27,8 @@ ROUNDINGS = ("double", "double-up", "single", "int64", "real", "float32-half-eve
              "double-up-8-channels", "double-up-16-channels", "double-up-16-elements",
              "shift-half-up", "shift-half-even", "shift-half-away", "shift-truncate")  # fmt: skip
 PRECISIONS = ("float64", "float32", "float32-throughout")
+# Operators' own laws that do otherwise behind the last whole block.
+IN_BLOCKS = ("blocks-of-8", "blocks-of-16", "blocks-of-16-unless-broadcast", "one-product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,6 @@ class Rescaling:
 
     scale_product: str = "float64"
     rounding: str = "double"
-
-    @property
-    def positional(self) -> bool:
-        """Whether equal accumulators may become unlike outputs, by where they stand."""
-        return self.rounding.endswith(("-channels", "-elements"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,11 @@ class Arithmetic:
     def law(self, dtype: str) -> str:
         """The name of the operator's own law for an activation type; "" is the reference's."""
         return dict(self.own).get(str(dtype), "")
+
+    def positional(self, dtype: str, per_axis: bool = False) -> bool:
+        """Whether equal operands may become unlike outputs of that type, by where they stand."""
+        rounding = self.rescaling(dtype, per_axis).rounding
+        return rounding.endswith(("-channels", "-elements")) or self.law(dtype) in IN_BLOCKS
 
 
 SINGLE_PRECISION = Rescaling(scale_product="float32")

@@ -54,6 +54,8 @@ def fit(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> A
     first, second, output = operands.input(0), operands.input(1), operands.output
     if not (str(first.dtype) in BYTES and first.dtype == second.dtype == output.numpy):
         return None
+    if arithmetic.positional(output.dtype):
+        return None
     key = (
         output.dtype, first.qparams, second.qparams, output.qparams,
         repr(sorted(attributes.items())), repr(arithmetic),

@@ -99,11 +99,10 @@ def weighted_law(
     """The law of CONV_2D and its like for products of centred data and centred weights.
 
     low, high: reachable products per output channel, int64. None where the accumulator could
-    overflow, as only the plain kernel wraps, and where the rounding depends on the position.
+    overflow, as only the plain kernel wraps, and where rounding depends on the position.
     """
     per_axis = weights.qparams.per_axis
-    rounding = arithmetic.rescaling(output.dtype, per_axis)
-    if is_wide(bias) or low.size == 0 or rounding.positional:
+    if is_wide(bias) or low.size == 0 or arithmetic.positional(output.dtype, per_axis):
         return None
     stub = np.empty(0, weights.dtype)
     scales = np.array(weights.qparams.scales, np.float64)
@@ -143,7 +142,7 @@ def weighted_law(
         return found.astype(np.int64) + to_bytes
 
     zero = int(output.qparams.zero_points[0]) + to_bytes
-    ties_even = rounding.rounding.endswith("half-even")
+    ties_even = arithmetic.rescaling(output.dtype, per_axis).rounding.endswith("half-even")
     return Law(exact, low, high, slope, added * slope + zero, zero, ties_even)
 
 

@@ -52,7 +52,7 @@ def mean(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -> 
         return found
 
     given, made = data.qparams, operands.output.qparams
-    if given is None or made is None:
+    if given is None or made is None or arithmetic.positional(operands.output.dtype):
         return None
     ratio = given.scales[0] / made.scales[0]
     return _summed(operands, y, x, means, ratio, given.zero_points[0], made.zero_points[0])
