@@ -43,7 +43,9 @@ class GeneralStep:
         self.state_zero, self.outputs = zero_point(state), state.shape[1]
         self.cell_log = round(math.log2(cell.scale))
         self.cell_clip = _steps(attributes.get("cell_clip", 0.0), cell.scale, 32767)
-        self.projection_clip = _steps(attributes.get("proj_clip", 0.0), state.scale, 127)
+        # The output's scale, also where the state's is another one.
+        clip, scale = attributes.get("proj_clip", 0.0), operands.output.qparams.scale
+        self.projection_clip = _steps(clip, scale, 127)
         self.coupled = operands.input(1) is None
         self.gates = {
             i: _Gate(operands, i, law, bool(attributes.get("time_major")))

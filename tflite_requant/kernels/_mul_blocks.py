@@ -22,3 +22,12 @@ def shifted_in_blocks(
     wraps = size == 8 and not contiguous
     narrow = rescaled if wraps else np.clip(rescaled, -32768, 32767)
     return np.where(whole, (narrow + zero).astype(np.int16).astype(np.int64), plain)
+
+
+def emptied_in_blocks(
+    rescaled: np.ndarray, first: tuple[int, ...], second: tuple[int, ...], size: int
+) -> np.ndarray:
+    """0 in blocks, where a shift by 32 bits or more leaves nothing; scalar code takes the count
+    modulo 32."""
+    segment, _ = segment_of(first, second)
+    return np.where(in_whole_blocks(rescaled.shape, segment, size), 0, rescaled)

@@ -30,6 +30,12 @@ LITERT = ("litert", MIXING)
 DELEGATING = "litert-xnnpack"
 SLICED_THERE = (*EIGHT_BIT, "float32", "float16")
 GATE_SCALE = 2.0**-12
+# Multipliers from which on shifts and conversions leave 32 bits, or the 48 of wide accumulators:
+# what comes of it differs from kernel to kernel, and is not verified.
+FAR, WIDE_FAR = 2.0**18, 2.0**14
+WIDE = (*WEIGHTED, "BATCH_MATMUL")
+# MUL is verified at any; additions know their own limit; the rest only moves integers.
+ANY_FAR = ("MUL", "ADD", "SUB", "DEQUANTIZE")
 OTHERS = "TFLite Micro may have a kernel of its own"
 
 
@@ -58,6 +64,11 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
         reason = "TFLite Micro has no MUL of int16 without scales"
     if reason:
         return [Finding("error", subgraph.label(op), "kernel", reason)]
+    far = _far(op, inputs, outputs)
+    if far:
+        found, need = far
+        hint = "a scale as small as this is mostly that of a tensor that nothing depends on"
+        return [Finding("error", subgraph.label(op), "scales-apart", found, need, hint)]
     if profile in SHIFTS and outputs:
         for what, real in _multipliers(op, inputs, outputs[0]):
             exact = is_power_of_two(real)
@@ -67,6 +78,28 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
                 hint = "requantize to a scheme with power-of-two scales"
                 return [Finding("error", subgraph.label(op), "power-of-two", found, need, hint)]
     return []
+
+
+def _far(
+    op: Operator, inputs: list[Tensor | None], outputs: list[Tensor]
+) -> tuple[str, str] | None:
+    """(multiplier found, what is needed) where an operator's scales are too far apart, else None."""
+    position = WEIGHTED.get(op.name, 0)
+    data = inputs[position] if position < len(inputs) else None
+    if op.name in ANY_FAR or data is None or not outputs:
+        return None
+    output = outputs[0]
+    if any(t.qparams is None or t.dtype not in QUANTIZED for t in (data, output)):
+        return None
+    if data.qparams.per_axis or output.qparams.per_axis:
+        return None
+    named = list(_multipliers(op, inputs, output))
+    limit = WIDE_FAR if data.dtype == "int16" and op.name in WIDE else FAR
+    for what, real in named or [("s_in / s_out", _scale(data) / _scale(output))]:
+        most = float(np.max(real))
+        if most >= limit:
+            return f"{what} is {most:.3g}", f"below 2**{int(np.log2(limit))}, as far as verified"
+    return None
 
 
 def _taken_for_last(op: Operator, inputs: list[Tensor | None]) -> str:

@@ -72,3 +72,11 @@ def rescale_by_scales(
     """values * input_scale * weight_scale / output_scale, zero point not added; int64."""
     real = effective_scale(input_scale, weight_scale, output_scale, law)
     return rescale(values, real, law.rounding)
+
+
+def leaves_words(
+    input_scale: float, weight_scale: float, output_scale: float, law: Rescaling
+) -> bool:
+    """Whether a rescale by these scales shifts left by more bits than an int32 has."""
+    _, shift = quantize_multiplier(effective_scale(input_scale, weight_scale, output_scale, law))
+    return bool((shift > 31).any())

@@ -10,8 +10,8 @@ from tflite_requant.catalog.arithmetic import Arithmetic
 from tflite_requant.kernels import _activation
 from tflite_requant.kernels._accumulate import centred32
 from tflite_requant.kernels._addition import integer_bounds
-from tflite_requant.kernels._mul_blocks import shifted_in_blocks
-from tflite_requant.kernels._rescale import rescale_by_scales
+from tflite_requant.kernels._mul_blocks import emptied_in_blocks, shifted_in_blocks
+from tflite_requant.kernels._rescale import leaves_words, rescale_by_scales
 from tflite_requant.kernels._types import Attributes, Operands, Stage
 
 BLOCKS = {"blocks-of-8": 8, "blocks-of-16": 16}
@@ -35,6 +35,8 @@ def stages(operands: Operands, attributes: Attributes, arithmetic: Arithmetic) -
     zero, own = output.qparams.zero_point, arithmetic.law(output.dtype)
     if own:
         size = BLOCKS[own]
+        if leaves_words(first.scale, second.scale, output.qparams.scale, law):
+            rescaled = emptied_in_blocks(rescaled, first.shape, second.shape, size)
         shifted = shifted_in_blocks(rescaled, zero, first.shape, second.shape, size)
     else:
         shifted = rescaled + zero
