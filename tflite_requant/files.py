@@ -97,6 +97,23 @@ def read_bytes(path: Path) -> bytes:
         raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from None
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Every file in a folder and in those below it, sorted; links to folders are not followed.
+
+    Raises UsageError where one of the folders cannot be read: it is not taken for empty.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        walked = os.walk(folder, onerror=refuse)
+        found = [Path(place, name) for place, _, names in walked for name in names]
+        return sorted(path for path in found if path.is_file())
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be read: {reason_of(error)}") from None
+
+
 def check_writable(path: Path) -> None:
     """Raise UsageError where `path` cannot become a file; nothing is touched."""
     folder = Path(os.path.realpath(path)).parent

@@ -29,12 +29,17 @@ def escape(path: Path) -> str:
 
 
 def files_of(spec: str | None) -> list[Path]:
-    """What a --calibration value names: FILE, FILE:ARRAY, a folder and all in it, or nothing."""
+    """What names samples as files: FILE, FILE:ARRAY, a folder and all in it, or nothing.
+
+    Raises UsageError for a folder that cannot be read.
+    """
     if spec is None:
         return []
     path = Path(spec)
     if not path.exists():
         path = Path(spec.rpartition(":")[0] or spec)
     if path.is_dir():
-        return [path, *sorted(p for p in path.rglob("*") if p.is_file())]
+        from tflite_requant.files import files_below
+
+        return [path, *files_below(path)]
     return [path] if path.exists() else []

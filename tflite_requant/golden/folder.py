@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tflite_requant import files
 from tflite_requant.errors import UsageError
 from tflite_requant.wording import reason_of
 
@@ -107,8 +108,9 @@ def first_difference(found: bytes, expected: bytes) -> str:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Every file below a folder, as paths with "/", sorted."""
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    """Every file below a folder, as paths with "/", sorted. Raises UsageError where a folder
+    cannot be read."""
+    return sorted(p.relative_to(folder).as_posix() for p in files.files_below(folder))
 
 
 def is_replaceable(folder: Path) -> bool:

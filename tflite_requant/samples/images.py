@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_requant.errors import SampleError
+from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.extras import IMAGES, install
 from tflite_requant.feeds import stored_values
+from tflite_requant.files import files_below
 from tflite_requant.model import Tensor
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.wording import reason_of
@@ -52,8 +53,12 @@ class Preprocessing:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files below a folder, sorted by their path in it. Raises SampleError without any."""
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    """Image files below a folder, sorted by their path in it. Raises SampleError without any, and
+    where a folder cannot be read."""
+    try:
+        found = [p for p in files_below(folder) if p.suffix.lower() in SUFFIXES]
+    except UsageError as error:
+        raise SampleError(str(error)) from None
     if not found:
         raise SampleError(f"{folder}: no images in this folder; need {', '.join(SUFFIXES)} files")
     return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
