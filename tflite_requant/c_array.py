@@ -9,6 +9,7 @@ of its header, so that it links from C and C++ alike.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -107,6 +108,8 @@ def main(words: list[str]) -> int:
         files.load(model)  # refuses what is no model
         source, header = c_array(files.read_bytes(model), target.stem)
         texts = {target: source, target.with_suffix(".h"): header}
+        if os.path.realpath(model) in map(os.path.realpath, texts):
+            raise UsageError(f"{model}: this is the model, which is never changed; name others")
         files.write_all({p: t.encode("utf-8", "backslashreplace") for p, t in texts.items()})
     except RequantError as error:
         print(f"tflite-requant: {error}", file=sys.stderr)

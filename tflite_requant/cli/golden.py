@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tflite_requant.cli import entries, pictures, workers
+from tflite_requant.cli import entries, pictures, places, workers
 from tflite_requant.cli.lists import listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
@@ -113,6 +113,7 @@ def _write(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.golden import write_golden_vectors
     from tflite_requant.golden.select import OtherArithmetic
 
+    places.check_folder(args, Path(args.output))
     whole = files.load(args.model)
     model = entries.entered(whole, args.signature, args.model)
     inputs = None

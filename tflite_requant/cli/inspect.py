@@ -6,6 +6,7 @@ import argparse
 from itertools import groupby
 from typing import Any
 
+from tflite_requant.cli import places
 from tflite_requant.errors import UsageError
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, number, plural, shorten, table, wrap
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     from tflite_requant.cli.inspection import inspection
 
     if args.plot:
-        _check_plot(Path(args.plot))
+        _check_plot(args, Path(args.plot))
     model = files.load(args.model, sound=False)  # what is wrong with it is told
     facts = inspection(model, len(model.to_bytes()))
     if args.plot:
@@ -47,14 +48,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     return 0, "\n".join(_text(Path(args.model).name, facts, args.verbose, args.quiet))
 
 
-def _check_plot(path) -> None:
+def _check_plot(args: argparse.Namespace, path) -> None:
     """Raise UsageError for a page that cannot be made, before any work."""
-    from tflite_requant import files
     from tflite_requant.report.html import require_packages
 
     if path.suffix != ".html":
         raise UsageError(f"--plot {path}: need a name that ends in .html")
-    files.check_writable(path)
+    places.check_files(args, [path])
     require_packages()
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tflite_requant.cli import companions, entries, pictures, workers
+from tflite_requant.cli import companions, entries, pictures, places, workers
 from tflite_requant.cli.attempts import Attempt, answer, complain_of, value
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     depfile = Path(args.depfile) if args.depfile else None
     companions.check(args, schemes)
     beside = [place for scheme in schemes for place in companions.places(args, scheme)]
-    _check_places(source, [*outputs, *beside, *([depfile] if depfile else [])])
+    places.check_files(args, [*outputs, *beside, *([depfile] if depfile else [])])
     options = _options(args)
     model = files.load(source)
     samples = _samples(args, model)
@@ -142,7 +142,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
 
 
 def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> list[Path]:
-    """Where each scheme's model goes. Raises UsageError where two would share a file."""
+    """Where each scheme's model goes. Raises UsageError where two would share a file, or the source
+    is a folder, after which none can be named."""
+    if source.is_dir():
+        raise UsageError(f"{source}: cannot be read: is a directory")
     names = [f"{source.stem}.{scheme.name}.tflite" for scheme in schemes]
     double = next((s.name for i, s in enumerate(schemes) if s in schemes[:i] or
                    s.name in [t.name for t in schemes[:i]]), None)  # fmt: skip
@@ -165,18 +168,6 @@ def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> lis
             f"{output}: {found}; {len(schemes)} schemes need a folder that exists as --output"
         )
     return [folder]
-
-
-def _check_places(source: Path, places: list[Path]) -> None:
-    """Raise UsageError where something would be written over the source or over another output."""
-    from tflite_requant import files
-
-    for i, path in enumerate(places):
-        files.check_writable(path)
-        if path.resolve() == source.resolve():
-            raise UsageError(f"{path}: this is the source, which is never changed")
-        if path.resolve() in [other.resolve() for other in places[:i]]:
-            raise UsageError(f"{path}: named twice as an output")
 
 
 def _options(args: argparse.Namespace):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_requant.catalog.arithmetic import profile_names
-from tflite_requant.cli import entries, pictures
+from tflite_requant.cli import entries, pictures, places
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
@@ -63,9 +63,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if output is not None:
         if output.suffix not in SUFFIXES:
             raise UsageError(f"--output {output}: need a name that ends in {' or '.join(SUFFIXES)}")
-        files.check_writable(output)
-        if output.resolve() == Path(args.model).resolve():
-            raise UsageError(f"{output}: this is the model, which is never changed")
+        places.check_files(args, [output])
     whole = files.load(args.model)
     model = entries.entered(whole, args.signature, args.model)
     profile = args.arithmetic
