@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 MESSAGE = b"tflite-requant: interrupted\n"
@@ -15,6 +16,7 @@ MESSAGE = b"tflite-requant: interrupted\n"
 
 def console() -> None:
     """Entry point of `tflite-requant` and `python -m tflite_requant`."""
+    _open_streams()
     signal.signal(signal.SIGINT, _end)
     # Products here are many and small: threads wait for each other longer than they help.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +30,19 @@ def console() -> None:
         _end()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time
+
+
+def _open_streams() -> None:
+    """Let nothing be where a stream was closed (`>&-`). Python sets it to None, and the next file
+    that is opened would get its number, and with it what libraries print."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the least number that is free: this one
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 def _end(*_) -> None:

@@ -41,3 +41,17 @@ def test_folders_that_cannot_be_read_are_not_empty(
     (line,) = messages(capsys.readouterr().err)
     assert line == f"{refused}: cannot be read: permission denied"
     assert not Path("x.tflite").exists()
+
+
+def test_files_that_cannot_be_looked_at_are_named(tiny, capsys, monkeypatch):
+    look = os.stat
+
+    def stat(place, *words, **more):
+        if str(place).startswith("private/"):
+            raise PermissionError(13, "Permission denied", os.fspath(place))
+        return look(place, *words, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert main("run tiny.tflite --inputs private/in.npy".split()) == 2
+    (line,) = messages(capsys.readouterr().err)
+    assert line.startswith("private/in.npy: cannot be ") and "permission denied" in line

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from said import messages
 
+from tflite_requant.cli import main
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,45 @@ def test_reader_who_leaves_does_not_change_the_answer(tiny, words, code):
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+SHUT = {
+    "check-stdout": ("check tiny.tflite -s int8", "1", 1),
+    "schemes-stdout": ("schemes", "1", 0),
+    "requantize-stdout": ("tiny.tflite -s symmetric", "1", 0),
+    "help-stdout": ("--help", "1", 0),
+    "inspect-stderr": ("inspect tiny.tflite", "2", 0),
+    "unreadable-stderr": ("nosuch", "2", 2),
+    "usage-stderr": ("tiny.tflite --what", "2", 2),
+    "requantize-all": ("tiny.tflite -s symmetric", "0 1 2", 0),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize("words, streams, code", SHUT.values(), ids=SHUT)
+def test_closed_streams_change_no_answer(tiny, capsys, words, streams, code):
+    assert main(words.split()) == code
+    out, err = capsys.readouterr()
+    told = ["" if "1" in streams else out, "" if "2" in streams else err]
+    made = {p.name: p.read_bytes() for p in tiny.parent.iterdir()}
+    shut = " ".join(f"{number}>&-" for number in streams.split())
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {shut}', "sh", *PROGRAM, *words.split()],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert [done.returncode, done.stdout, done.stderr] == [code, *told]
+    assert {p.name: p.read_bytes() for p in tiny.parent.iterdir()} == made
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_streams_that_python_lacks(tiny, capsys, monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+    assert main(["inspect", "tiny.tflite"]) == 0
+    assert main(["nosuch"]) == 2
+    monkeypatch.undo()
+    out, err = capsys.readouterr()
+    assert bool(out) == (name == "stderr") and bool(err) == (name == "stdout")
+    assert "nosuch" not in out
 
 
 def test_no_terminal_no_bars_no_colour(demo_model, folder):

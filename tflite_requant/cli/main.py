@@ -80,7 +80,10 @@ def run(args: argparse.Namespace) -> int:
         complain("out of memory; nothing was written. Give it fewer samples, or more memory")
         return UNUSABLE
     except OSError as error:
-        complain(f"cannot write the answer: {reason_of(error)}")
+        what = "cannot write the answer"
+        if error.filename is not None:
+            what = f"{error.filename}: cannot be used"
+        complain(f"{what}: {reason_of(error)}")
         return UNUSABLE
     except KeyboardInterrupt as error:
         return _interrupted(error)

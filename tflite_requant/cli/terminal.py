@@ -14,7 +14,10 @@ INDENT = "  "
 
 
 def tell(text: str) -> None:
-    """Print the answer. A reader who has seen enough and closes the pipe does not change it."""
+    """Print the answer. A reader who has seen enough and closes the pipe does not change it, nor
+    does one who never was there."""
+    if sys.stdout is None:
+        return
     try:
         if text:
             print(printable(text, sys.stdout))
@@ -30,6 +33,8 @@ def complain(message: str, details: Iterable[str] = ()) -> None:
     Each line of the message names the program, and what does not fit hangs below it; indented
     lines belong to the one above and name nothing.
     """
+    if sys.stderr is None:  # `print` would take stdout
+        return
     lines: list[str] = []
     for line in message.splitlines():
         is_detail = line.startswith(" ")
@@ -59,4 +64,4 @@ def _escaped(character: str) -> str:
 
 def shows_progress(args) -> bool:
     """Whether progress bars are welcome: only where somebody watches."""
-    return sys.stderr.isatty() and not args.quiet
+    return sys.stderr is not None and sys.stderr.isatty() and not args.quiet
