@@ -10,8 +10,9 @@ ALIKE = 0.6  # of difflib's ratio
 
 def meant(word: str, known: Iterable[str]) -> str:
     """ "did you mean NAME?" where a known word is spelled almost like this one, or is the first
-    that goes on behind it with a dash; or "". Dashes before flags make none alike."""
-    plain = {_plain(name): name for name in known}
+    that goes on behind it with a dash; or "". Dashes before flags make none alike. The word itself
+    is never suggested."""
+    plain = {_plain(name): name for name in known if name != word}
     word = _plain(word)
     near = [name for name in plain if word and name.startswith(f"{word}-")]
     near = near or get_close_matches(word, plain, n=1, cutoff=ALIKE)

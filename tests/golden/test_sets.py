@@ -238,7 +238,8 @@ def test_refused(folder, capsys, words, said):
     (folder / "full").mkdir()
     (folder / "full" / "thesis.txt").write_text("years of work")
     before = files_below(folder)
-    assert main(["golden", str(DEMO), "-o", "set", *words]) == 2
+    place = [] if "-o" in words else ["-o", "set"]
+    assert main(["golden", str(DEMO), *place, *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and said in " ".join(err.split())
     assert max(map(len, err.splitlines())) <= 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tflite_requant.cli.lists import single
 from tflite_requant.cli.terminal import complain
 from tflite_requant.errors import Finding, FormatError
 from tflite_requant.report.as_json import document
@@ -36,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> tuple[int, str]:
-    scheme = load_scheme(args.scheme)
+    scheme = load_scheme(single("--scheme ", "check", args.scheme))
     from tflite_requant import files
     from tflite_requant.check import check
     from tflite_requant.requantize import screen

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import entries, pictures, workers
 from tflite_requant.cli.gate import parse_conditions, unmet
-from tflite_requant.cli.lists import listed
+from tflite_requant.cli.lists import Joined, listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.compare.outcome import NUMBERS, Comparison
@@ -20,6 +20,8 @@ from tflite_requant.report.layout import fields, plural, wrap
 
 SUMMARY = "Compare two models tensor by tensor, or one model with what LiteRT computes."
 USAGE = "A [B] --inputs FILE|DIR|random:N [flags]"
+
+MOST = "two models at most"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +49,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     pictures.add_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random:N; default 0")
     parser.add_argument(
-        "--require", metavar="CONDITIONS", default="",
+        "--require", metavar="CONDITIONS", default="", action=Joined,
         help="such as 'sqnr>=20,same_top1>=99': what exit code 0 needs, instead of equality. "
         f"Numbers: {', '.join(NUMBERS)}; sqnr is that of the outputs as they are stored, "
         "logits_sqnr what requantize calls sqnr of a classifier: of the logits, each sample's mean "

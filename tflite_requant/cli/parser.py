@@ -10,6 +10,7 @@ from types import ModuleType
 from absl.flags import argparse_flags
 
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
+from tflite_requant.cli.lists import Once
 from tflite_requant.cli.terminal import PROGRAM
 from tflite_requant.errors import UsageError
 from tflite_requant.spelling import meant, or_meant
@@ -63,6 +64,8 @@ class Parser(argparse_flags.ArgumentParser):
             inherited_absl_flags=None,
         )
         self.command = command
+        self.most = getattr(module, "MOST", "one model at a time")
+        self.register("action", None, Once)
         module.add_flags(self)
         common = self.add_argument_group("common")
         common.add_argument(
@@ -91,18 +94,30 @@ class Parser(argparse_flags.ArgumentParser):
             self.error(empty)
         args, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(self._about(unknown[0], words[0]))
+            self.error(self._about(unknown[0], words))
         args.command = self.command
+        args.given = frozenset(getattr(args, "given", ()))
         return args
 
-    def _about(self, word: str, first: str) -> str:
+    def _about(self, word: str, words: Sequence[str]) -> str:
+        """What is wrong with a word that belongs to no flag and no place."""
+        first = words[0]
+        before, behind = _parted(words)
+        if word.startswith("-") and word in behind and word not in before:
+            return f"{word} stands behind --, where no word is a flag; put flags before the --"
         if not word.startswith("-"):
             if self.command == DEFAULT and meant(first, COMMANDS) and not Path(first).exists():
                 return f"unknown command {first}{or_meant(first, COMMANDS)}"
-            return f"one model at a time: what is {word!r}?"
+            return f"{self.most}: what is {word!r}?"
         flag = word.split("=")[0]
         known = [name for action in self._actions for name in action.option_strings]
         return f"unknown flag {flag}{or_meant(flag, known)}"
+
+
+def _parted(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The words before the first `--` and those behind it."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def empty_argument(actions: Iterable[argparse.Action], words: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from tflite_requant.cli import companions, entries, pictures, places, workers
 from tflite_requant.cli.attempts import Attempt, answer, complain_of, value
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
-from tflite_requant.cli.lists import listed
+from tflite_requant.cli.lists import Joined, listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import FormatError, RefusedError, SampleError, UsageError
@@ -89,7 +89,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     build = parser.add_argument_group("for builds")
     build.add_argument(
-        "--require", metavar="CONDITIONS", default="",
+        "--require", metavar="CONDITIONS", default="", action=Joined,
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
         f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
         f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits, "

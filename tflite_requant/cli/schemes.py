@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tflite_requant.cli.lists import single
 from tflite_requant.report.as_json import document
 from tflite_requant.report.layout import fields
 from tflite_requant.schemes import load_scheme, preset_names, scheme_text
@@ -12,6 +13,7 @@ SUMMARY = """\
 List the schemes that come with the program, print one to start your own, or
 check such a file."""
 USAGE = "[NAME|FILE.toml] [flags]"
+MOST = "one scheme at a time"
 QUIET = "changes nothing: what is asked for is printed all the same"
 
 
@@ -24,6 +26,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> tuple[int, str]:
+    if args.name is not None:
+        single("", "schemes", args.name)
     if args.name is not None and not args.json:
         load_scheme(args.name)
         return 0, scheme_text(args.name).rstrip("\n")
