@@ -10,6 +10,8 @@ import pytest
 
 import tflite_requant as tr
 from tflite_requant.cli import main
+from tflite_requant.cli.golden import WRITING
+from tflite_requant.cli.parser import parser_of
 from tflite_requant.errors import UsageError
 from tflite_requant.golden import verify_golden_vectors
 from tflite_requant.golden.describe import attributes_value
@@ -220,6 +222,9 @@ def test_command_line(folder, capsys):
     "words, said",
     [
         pytest.param(["--layers", "99"], "operators 0 to 20", id="index"),
+        pytest.param(["--layers", "5-99"], "operators 0 to 20", id="range"),
+        pytest.param(["--layers", "5-2"], "--layers 5-2: the range is reversed; say 2-5",
+                     id="range-reversed"),
         pytest.param(["--layers", "nothing$"], "no operator of that type", id="name"),
         pytest.param(["--layers", "("], "no regular expression", id="expression"),
         pytest.param(["--formats", "vhdl"], "unknown format 'vhdl'", id="format"),
@@ -231,9 +236,10 @@ def test_command_line(folder, capsys):
         pytest.param(["--seed", "-1"], "seed -1 is negative", id="seed"),
         pytest.param(["-o", "deep/set"], "does not exist", id="folder"),
         pytest.param(["-o", "full"], "holds other files", id="full"),
-        pytest.param(["--verify", "full"], "needs no MODEL", id="verify-and-model"),
+        pytest.param(["--verify", "full"], "needs no MODEL, --output: the set holds its model",
+                     id="verify-and-model"),
     ],
-)
+)  # fmt: skip
 def test_refused(folder, capsys, words, said):
     (folder / "full").mkdir()
     (folder / "full" / "thesis.txt").write_text("years of work")
@@ -244,6 +250,34 @@ def test_refused(folder, capsys, words, said):
     assert out == "" and said in " ".join(err.split())
     assert max(map(len, err.splitlines())) <= 80
     assert files_below(folder) == before and sorted(p.name for p in folder.iterdir()) == ["full"]
+
+
+VALUES = {
+    "model": ["tiny.tflite"], "inputs": ["--inputs", "random:3"], "mean": ["--mean", "1"],
+    "std": ["--std", "1"], "crop": ["--crop", "1"], "directed": ["--directed", "16"],
+    "random": ["--random", "1"], "seed": ["--seed", "0"], "hex_elements": ["--hex-elements", "1"],
+    "force_arithmetic": ["--force-arithmetic"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", WRITING)
+def test_a_set_that_is_verified_takes_no_flags_about_writing(folder, capsys, key):
+    flag = f"--{key.replace('_', '-')}"
+    words = VALUES.get(key, [flag, "nosuch"])
+    assert main(["golden", "--verify", "set", *words]) == 2
+    told = "MODEL" if key == "model" else flag
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"--verify DIR needs no {told}: the set holds its model and what was asked" in err
+
+
+def test_all_of_them_are_told_and_none_is_forgotten(folder, capsys):
+    words = "--layers nosuch --formats foo --inputs random:3 --arithmetic tflm --directed 1"
+    assert main(["golden", "--verify", "set", *words.split()]) == 2
+    told = "--layers, --inputs, --directed, --arithmetic, --formats: the set holds"
+    assert f"needs no {told}" in " ".join(capsys.readouterr().err.split())
+    rest = "verify actual jobs dask json max_memory quiet verbose version help"
+    known = {action.dest for action in parser_of("golden")._actions}
+    assert known == {*WRITING, *rest.split()}
 
 
 def test_an_arithmetic_that_computes_nothing_names_the_file(folder, capsys):

@@ -20,6 +20,11 @@ stage; or verify such a set, or compare what hardware computed with it."""
 USAGE = "MODEL -o DIR [flags] | --verify DIR [--actual DIR]"
 SHOWN = 20
 KILO = 1000
+# What a set that is verified holds already; in a command line, in this order.
+WRITING = (
+    "model", "output", "signature", "layers", "inputs", "mean", "std", "crop", "directed", "random",
+    "seed", "arithmetic", "force_arithmetic", "formats", "layout", "hex_elements", "hex_order",
+)  # fmt: skip
 GOALS = """\
 Goals are corners of a channel's rounding and bounds: reached by a case, proven unreachable, or
 open, that is not found (--directed N looks longer)."""
@@ -95,10 +100,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.actual is not None and args.verify is None:
         raise UsageError("--actual DIR needs --verify DIR: the set that it is compared with")
-    if args.verify is not None and (args.model is not None or args.output is not None):
-        raise UsageError("--verify DIR needs no MODEL and no --output: the set holds its model")
-    if args.verify is not None and args.signature is not None:
-        raise UsageError("--verify DIR needs no --signature: the set holds what it was made of")
+    idle = _asked_to_write(args)
+    if args.verify is not None and idle:
+        raise UsageError(
+            f"--verify DIR needs no {', '.join(idle)}: the set holds its model and what was asked "
+            "of it"
+        )
     if args.actual is not None:
         return _compare(args)
     if args.verify is not None:
@@ -106,6 +113,13 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.model is None or args.output is None:
         raise UsageError("need MODEL and --output DIR, or --verify DIR")
     return _write(args)
+
+
+def _asked_to_write(args: argparse.Namespace) -> list[str]:
+    """What was given and says only how a set is written."""
+    given = {*args.given, *(key for key in ("model", "force_arithmetic") if getattr(args, key))}
+    names = {key: f"--{key.replace('_', '-')}" for key in WRITING} | {"model": "MODEL"}
+    return [names[key] for key in WRITING if key in given]
 
 
 def _write(args: argparse.Namespace) -> tuple[int, str]:

@@ -32,7 +32,9 @@ def _named(model: Model, word: str) -> list[Operator]:
     if numbers:
         first = int(numbers[1])
         end = int(numbers[2] or first)
-        if not first <= end <= last:
+        if first > end:
+            raise UsageError(f"--layers {word}: the range is reversed; say {end}-{first}")
+        if end > last:
             raise UsageError(f"--layers {word}: the model has operators 0 to {last}")
         return list(operators[first : end + 1])
     typed = [op for op in operators if op.name == word]
