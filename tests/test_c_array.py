@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tflite_requant.c_array import c_array, c_name
+from tflite_requant.c_array import RESERVED, c_array, c_name
 from tflite_requant.c_array import main as c_array_alone
 from tflite_requant.cli import main
 from tflite_requant.errors import UsageError
@@ -50,6 +50,13 @@ def test_compiles_to_the_same_bytes(tmp_path, standard):
         ("2nd", "model_2nd"),
         ("modèle", "mod_le"),
         ("kws--v2__int8", "kws_v2_int8"),
+        ("int", "model_int"),
+        ("class", "model_class"),
+        ("not-eq", "model_not_eq"),
+        ("main", "model_main"),
+        ("Int", "Int"),
+        ("int8", "int8"),
+        ("model", "model"),
     ],
 )
 def test_names(stem, name):
@@ -65,6 +72,17 @@ def test_no_name_that_cpp_keeps_for_itself():
         "__cplusplus", "_MSC_VER", "__declspec", "__STDC_VERSION__", "_Alignas", "__GNUC__",
         "__ARMCC_VERSION", "__attribute__",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("standard", COMPILERS)
+def test_no_word_of_the_language_is_a_name(tmp_path, standard):
+    compiler, suffix = COMPILERS[standard]
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    texts = [c_array(b"x", stem)[1] for stem in sorted(RESERVED)]
+    (tmp_path / f"all{suffix}").write_text("\n".join(texts))
+    command = [compiler, f"-std={standard}", "-Werror", "-fsyntax-only", f"all{suffix}"]
+    subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def test_no_name_can_be_made():
