@@ -91,6 +91,22 @@ def test_quiet_tells_the_first_difference_on_stderr(other, capsys):
 
 
 @pytest.mark.parametrize(
+    "words, code",
+    [
+        pytest.param("tiny.tflite scheme.tflite", 0, id="by-real-values"),
+        pytest.param("tiny.tflite other.tflite --require differing>=1", 0, id="condition-holds"),
+        pytest.param("tiny.tflite other.tflite --require differing==0", 1, id="does-not-hold"),
+        pytest.param("tiny.tflite other.tflite", 1, id="differs"),
+    ],
+)
+def test_quiet_is_quiet_where_the_answer_is_yes(other, capsys, words, code):
+    assert main("tiny.tflite -s symmetric -o scheme.tflite -q".split()) == 0
+    assert compare(*words.split(), "--inputs", "random:8", "-q") == code
+    out, err = capsys.readouterr()
+    assert out == "" and len(messages(err)) == code
+
+
+@pytest.mark.parametrize(
     "require, code",
     [
         pytest.param("", 0, id="real-valued-is-no-failure"),

@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         not lines if conditions else comparison.equal or not (comparison.exact or b is None)
         for comparison, lines in zip(found, missed, strict=True)
     ]
-    for name, comparison, lines in zip(names, found, missed, strict=True):
+    for name, comparison, lines, passes in zip(names, found, missed, good, strict=True):
         for line in lines:
             complain(f"{args.a} against {name}: {line}")
-        if not lines and not comparison.equal and args.quiet:
+        if not lines and not passes and args.quiet:
             _complain_first(args.a, name, comparison)
     code = 0 if all(good) else 1
     if args.json:
