@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,42 @@ def test_a_wrongly_formed_entry_says_nothing(tiny, capsys, relabelled):
     Path("odd.tflite").write_bytes(edit.commit().to_bytes())
     assert json.loads(told(capsys, "inspect", "odd.tflite", "--json"))["relabelled"] == []
     assert "relabelled" not in told(capsys, "inspect", "odd.tflite", "-v")
+
+
+def test_inspect_begins_lines_of_nameless_tensors_with_their_type(folder, capsys):
+    x = TensorSpec("int16", (1, 4), 0.5)
+    model = one_operator_model("RELU", [x], [x])
+    nameless = tuple(replace(t, name="") for t in model.main.tensors)
+    model = model.changed(subgraphs=(replace(model.main, tensors=nameless),))
+    Path("x.tflite").write_bytes(model.to_bytes())
+    lines = told(capsys, "inspect", "x.tflite").splitlines()
+    sides = [line for line in lines if line.split()[:1] in (["input"], ["output"])]
+    assert sides == [
+        f"  {side:<11}int16 1x4 scale 0.5 zero point 0" for side in ("input", "output")
+    ]
+
+
+def test_inspect_tells_of_damage_what_check_tells(folder, capsys):
+    x, y = TensorSpec("int8", (1, 4), 0.5), TensorSpec("int8", (1, 5), 0.5)
+    Path("x.tflite").write_bytes(one_operator_model("RELU", [x], [y]).to_bytes())
+    assert main(["check", "x.tflite"]) == 2
+    (line,) = messages(capsys.readouterr().err)
+    assert " need [1, 4] (the file is damaged; " in line
+    out = " ".join(told(capsys, "inspect", "x.tflite").split())
+    assert "[1, 5] need [1, 4] hint the file is damaged; convert or fetch it again" in out
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["usual", "quiet"])
+def test_inspect_says_which_page_it_wrote(tiny, capsys, quiet):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    words = ["inspect", "tiny.tflite", "--plot", "p.html", *quiet]
+    pairs = [line.split(None, 1) for line in told(capsys, *words).splitlines() if line]
+    assert ["written", "p.html"] in pairs
+    assert json.loads(told(capsys, *words, "--json"))["written"] == "p.html"
+    assert Path("p.html").exists()
+    assert json.loads(told(capsys, "inspect", "tiny.tflite", "--json"))["written"] is None
+    assert "written" not in told(capsys, "inspect", "tiny.tflite")
 
 
 def test_inspect_tensors(tiny, capsys):

@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     if args.plot:
         _plot(Path(args.plot), Path(args.model), model, facts)
     if args.json:
-        return 0, document("inspect", model=args.model, **plain(facts))
-    return 0, "\n".join(_text(Path(args.model).name, facts, args.verbose, args.quiet))
+        return 0, document("inspect", model=args.model, written=args.plot, **plain(facts))
+    return 0, "\n".join(_text(args, Path(args.model).name, facts))
 
 
 def _check_plot(args: argparse.Namespace, path) -> None:
@@ -69,18 +69,19 @@ def _plot(path, source, model, facts: dict[str, Any]) -> None:
     files.write_all({path: page.encode("utf-8", "backslashreplace")})
 
 
-def _text(name: str, facts: dict[str, Any], verbose: bool, quiet: bool) -> list[str]:
-    lines = [name, *fields(_overview(facts))]
+def _text(args: argparse.Namespace, name: str, facts: dict[str, Any]) -> list[str]:
+    written = [("written", args.plot)] if args.plot else []
+    lines = [name, *fields([*_overview(facts), *written])]
     if facts["oddities"]:
-        lines += ["", "  oddities", *_oddities(facts["oddities"], verbose)]
+        lines += ["", "  oddities", *_oddities(facts["oddities"], args.verbose)]
     for i, subgraph in enumerate(facts["subgraphs"]):
-        if quiet:
+        if args.quiet:
             continue
         which = (
             f" of subgraph {i} {subgraph['name']}".rstrip() if len(facts["subgraphs"]) > 1 else ""
         )
         lines += ["", f"  operators{which}", *_operator_table(subgraph)]
-        if verbose:
+        if args.verbose:
             lines += ["", f"  tensors{which}", *_tensor_table(subgraph)]
             true = [e for e in facts["relabelled"] if e["subgraph"] == i]
             if true:
@@ -129,6 +130,8 @@ def _oddities(found: list[dict[str, str]], verbose: bool) -> list[str]:
         for f in shown:
             lines.append(f"      {shorten(f['where'], 72)}")
             lines += wrap(f["found"], "        ")
+            if f.get("need"):
+                lines += wrap(f["need"], "          need  ")
             if f.get("hint"):
                 lines += wrap(f["hint"], "          hint  ")
         if len(shown) < len(findings):
@@ -193,7 +196,7 @@ def brief(tensor: dict[str, Any], digits: int) -> str:
 
 def _full(tensor: dict[str, Any]) -> str:
     shape = "x".join(str(n) for n in tensor["shape"])
-    text = f"{shorten(tensor['name'], NAME_WIDTH)} {tensor['dtype']} {shape}".rstrip()
+    text = f"{shorten(tensor['name'], NAME_WIDTH)} {tensor['dtype']} {shape}".strip()
     if len(tensor["scales"]) == 1:
         text += f" scale {tensor['scales'][0]:.9g} zero point {tensor['zero_points'][0]}"
     elif tensor["scales"]:
