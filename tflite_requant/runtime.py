@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ SHOWN = (
     np.float64,
 )
 LONGEST_LINE = 300
+# The last character of a message that another one follows.
+GLUED = re.compile(r"\S(?=Node number \d+ \()|[.)](?=[A-Z][a-z]+ )")
 
 
 class RuntimeFailure(RequantError):
@@ -146,7 +149,9 @@ def _one_child(folder: Path, jobs, resolver: str, keep_all: bool, timeout, threa
 
 
 def one_line(text: str) -> str:
-    """What LiteRT said, cut at a word where it is long."""
+    """What LiteRT said, cut at a word where it is long. Its messages come without anything between
+    them: a sign that ends one is followed by a space, anything else by a semicolon."""
+    text = GLUED.sub(lambda end: end[0] + (" " if end[0] in ".:;" else "; "), text)
     return textwrap.shorten(text, LONGEST_LINE, placeholder=" ...")
 
 
