@@ -78,6 +78,12 @@ CASES = {
         "tiny.tflite -s mine.toml",
         "mine.toml: [weights]: unknown key 'granularitee'; need one of dtype, granularity",
     ),
+    "scheme-elsewhere": (
+        "tiny.tflite -s folder/../mine.toml",
+        "folder/../mine.toml: [weights]: unknown key 'granularitee'; need one of",
+    ),
+    "scheme-elsewhere-check": ("check tiny.tflite -s ./mine.toml", "./mine.toml: [weights]: "),
+    "scheme-elsewhere-schemes": ("schemes ./mine.toml", "./mine.toml: [weights]: "),
     "scheme-not-toml": ("tiny.tflite -s broken.toml", "broken.toml: not TOML"),
     "no-scheme-file": ("tiny.tflite -s missing.toml", "as a scheme: no such file"),
     "scheme-name": (
@@ -117,7 +123,8 @@ CASES = {
     "nothing": ("", "the following arguments are required: MODEL"),
     "choice": ("tiny.tflite --clamps none", "argument --clamps: invalid choice"),
     "padv2": ("tiny.tflite --allow-padv2 -1", "'-1': need a number from 0, or any"),
-    "padv2-strict": ("tiny.tflite --allow-padv2 1 --strict-meaning", "strict_meaning forbids"),
+    "padv2-strict": ("tiny.tflite --allow-padv2 1 --strict-meaning",
+                     "--allow-padv2 lets zero points be folded, which --strict-meaning forbids"),
     "search": ("tiny.tflite --search", "tiny.tflite: --search needs samples for this model"),
     "seed": ("tiny.tflite --seed x", "argument --seed: invalid int value"),
     "correction": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from tflite_requant.cli import companions, entries, pictures, places, workers
@@ -183,17 +183,27 @@ def _options(args: argparse.Namespace):
                 f"known: {', '.join(CORRECTIONS)}, or none"
             )
         correction = tuple(c for c in CORRECTIONS if c in words)
-    return Options(
-        keep_io=args.keep_io,
-        keep_unknown=args.keep_unknown,
-        strict_meaning=args.strict_meaning,
-        clamps=args.clamps,
-        allow_padv2=args.allow_padv2,
-        correction=correction,
-        search=args.search,
-        seed=args.seed,
-        progress=shows_progress(args),
-    )
+    try:
+        return Options(
+            keep_io=args.keep_io,
+            keep_unknown=args.keep_unknown,
+            strict_meaning=args.strict_meaning,
+            clamps=args.clamps,
+            allow_padv2=args.allow_padv2,
+            correction=correction,
+            search=args.search,
+            seed=args.seed,
+            progress=shows_progress(args),
+        )
+    except UsageError as error:
+        raise UsageError(_with_flags(str(error), Options)) from None
+
+
+def _with_flags(text: str, options: type) -> str:
+    """A message in which options are called as the command line calls them."""
+    for name in (f.name for f in fields(options) if "_" in f.name):
+        text = text.replace(name, f"--{name.replace('_', '-')}")
+    return text
 
 
 def _padv2_count(text: str) -> int | str:

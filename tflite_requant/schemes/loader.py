@@ -81,7 +81,7 @@ def load_scheme(name_or_path: str | Path) -> Scheme:
     """
     path = Path(name_or_path)
     if path.suffix == ".toml":
-        return parse_scheme(_file_text(path), path.name)
+        return parse_scheme(_file_text(path), str(name_or_path))
     return parse_scheme(preset_text(str(name_or_path)), str(name_or_path))
 
 
