@@ -65,6 +65,7 @@ TOLD = {
     "three-models": ("compare a b c --inputs random:1", "two models at most: what is 'c'?; see "),
     "flag-behind-dashes": ("-- -x.tflite -q",
                            "-q stands behind --, where no word is a flag; put flags before the "),
+    "flag-behind-flags": ("tiny.tflite -q -- -v", "-v stands behind --, where no word is a flag"),
     "flag-behind-both": ("tiny.tflite -- --scheme",
                          "--scheme stands behind --, where no word is a flag; put flags before"),
 }  # fmt: skip
@@ -81,6 +82,11 @@ def test_what_is_told(tiny, capsys, words, told):
 def test_switches_may_be_repeated(tiny, capsys):
     words = "tiny.tflite --keep-io -q --keep-io -q -o x.tflite"
     assert main(words.split()) == 0
+
+
+@pytest.mark.parametrize("words", ["-q tiny.tflite --", "-q -- tiny.tflite", "tiny.tflite -q --"])
+def test_dashes_that_end_the_flags(tiny, words):
+    assert main([*"-s symmetric -o x.tflite".split(), *words.split()]) == 0
 
 
 def test_a_scheme_file_may_have_a_comma_in_its_name(tiny, capsys):

@@ -93,6 +93,7 @@ class Parser(argparse_flags.ArgumentParser):
         if empty:
             self.error(empty)
         args, unknown = self.parse_known_args(words)
+        unknown = [word for word in unknown if word != "--"]  # left over where nothing follows it
         if unknown:
             self.error(self._about(unknown[0], words))
         args.command = self.command
