@@ -1,7 +1,10 @@
 """What samples become, and what is said about those that do not fit."""
 
 import io
+import struct
 import zipfile
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -313,6 +316,164 @@ def test_grey_images(pictures):
     found = load_samples(str(pictures), model_of(spec), preprocessing=Preprocessing(0.75))
     grey = Image.fromarray(np.array([[[10, 0, 128]]], np.uint8)).convert("L").getpixel((0, 0))
     assert found[0].reshape(-1).tolist() == [grey] * 4
+
+
+GREY_ROW = TensorSpec("uint8", (1, 1, 8, 1), 1 / 255, 0, name="input")
+WHOLE_IMAGE = Preprocessing(crop=1)
+DEEP = [0, 128, 129, 257, 32768, 65406, 65407, 65535]
+
+
+def tiff(dtype: str, values, *, bits=0, kind=1, photometric=1) -> bytes:
+    """A TIFF file of one row; dtype says the byte order. kind: 1 unsigned, 2 signed, 3 float."""
+    order = dtype[0]
+    data = np.array(values).astype(dtype).tobytes()
+    bits = bits or 8 * np.dtype(dtype).itemsize
+    count = len(data) * 8 // bits
+    facts = ((256, count), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 146),
+             (277, 1), (278, 1), (279, len(data)), (339, kind))  # fmt: skip
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, len(facts))
+    tags = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in facts)
+    return (head + tags + bytes(4)).ljust(146, b"\0") + data
+
+
+def pgm(most: int, values) -> bytes:
+    return f"P5\n{len(values)} 1\n{most}\n".encode() + np.array(values, ">u2").tobytes()
+
+
+def saved(array: np.ndarray, form: str) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(array).save(data, form)
+    return data.getvalue()
+
+
+def nearest(values, most: int) -> list[int]:
+    return [round(Fraction(255 * v, most)) for v in values]
+
+
+# file -> (its bytes, the pixels)
+GREY = {
+    "16-bit.png": (saved(np.array([DEEP], np.uint16), "PNG"), nearest(DEEP, 65535)),
+    "16-bit.pgm": (pgm(65535, DEEP), nearest(DEEP, 65535)),
+    "least-first.tif": (tiff("<u2", DEEP), nearest(DEEP, 65535)),
+    "most-first.tif": (tiff(">u2", DEEP), nearest(DEEP, 65535)),
+    "white-is-0.tif": (tiff("<u2", DEEP, photometric=0), [255 - p for p in nearest(DEEP, 65535)]),
+    # Three bytes hold two pixels.
+    "12-bit.tif": (
+        tiff("<u1", list(bytes.fromhex("0123456789abcdefff0007ff")), bits=12),
+        nearest([0x012, 0x345, 0x678, 0x9AB, 0xCDE, 0xFFF, 0x000, 0x7FF], 4095),
+    ),
+    "bytes.tif": (tiff("<u1", range(0, 256, 36)), list(range(0, 256, 36))),
+    "most-is-1000.pgm": (pgm(1000, [0, 1, 100, 250, 500, 750, 999, 1000]),
+                         [0, 0, 26, 64, 128, 191, 255, 255]),
+    "1-bit.png": (saved(np.array([[0, 1, 0, 1, 1, 0, 0, 1]], bool), "PNG"),
+                  [0, 255, 0, 255, 255, 0, 0, 255]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize("name", GREY)
+def test_grey_of_any_depth_becomes_eight_bits(tmp_path, name, channels):
+    content, pixels = GREY[name]
+    (tmp_path / name).write_bytes(content)
+    spec = replace(GREY_ROW, shape=(1, 1, 8, channels))
+    (found,) = load_samples(str(tmp_path), model_of(spec), preprocessing=WHOLE_IMAGE)
+    assert found[0, 0].tolist() == [[p] * channels for p in pixels]
+
+
+# file -> (its bytes, what is said)
+NO_WHITE = {
+    "float.tif": (tiff("<f4", np.arange(8) / 7, kind=3), "are floats, whose white is not known"),
+    "signed.tif": (tiff("<i2", DEEP[:4] * 2, kind=2), "are signed integers of 16 bits"),
+    "wide.tif": (tiff("<u4", DEEP), "are unsigned integers of 32 bits"),
+}
+
+
+@pytest.mark.parametrize("name", NO_WHITE)
+def test_pixels_without_a_white_are_refused(tmp_path, name):
+    content, said = NO_WHITE[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SampleError) as caught:
+        load_samples(str(tmp_path), model_of(GREY_ROW), preprocessing=WHOLE_IMAGE)[0]
+    told = str(caught.value)
+    assert told.startswith(f"{tmp_path / name}: its pixels {said}") and "\n" not in told
+    assert told.endswith(
+        "; convert it to unsigned integers of 8 or 16 bits, or give real values as .npy"
+    )
+
+
+@pytest.mark.parametrize(
+    "values, noted",
+    [([0, 4095], "pixels from 0 to 16 of"), ([7000, 9000], "from 27 to 35"), ([0, 65535], None)],
+    ids=["12-bits-in-16", "thermal", "all-16"],
+)
+def test_deep_images_that_become_almost_flat_are_told(tmp_path, values, noted):
+    (tmp_path / "a.png").write_bytes(saved(np.array([values * 4], np.uint16), "PNG"))
+    notes = load_samples(str(tmp_path), model_of(GREY_ROW), preprocessing=WHOLE_IMAGE).notes
+    assert len(notes) == (noted is not None)
+    assert all(noted in note and "stretch them to that depth" in note for note in notes)
+
+
+def coloured(mode: str) -> bytes:
+    """Eight pixels of (10, 200, 30), half of them transparent where the mode can say so."""
+    data = io.BytesIO()
+    plain = np.tile(np.array([[[10, 200, 30]]], np.uint8), (1, 8, 1))
+    image = Image.fromarray(plain)
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(np.array([[0] * 4 + [255] * 4], np.uint8)))
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    image.save(data, "TIFF" if mode == "CMYK" else "PNG")
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_colours_are_taken_without_their_alpha(tmp_path, mode):
+    (tmp_path / ("a.tif" if mode == "CMYK" else "a.png")).write_bytes(coloured(mode))
+    spec = replace(GREY_ROW, shape=(1, 1, 8, 3))
+    (found,) = load_samples(str(tmp_path), model_of(spec), preprocessing=WHOLE_IMAGE)
+    assert found[0, 0].tolist() == [[10, 200, 30]] * 8
+
+
+# orientation of EXIF 2.3 -> where it puts [[1, 2, 3], [4, 5, 6]]
+UPRIGHT = {
+    1: [[1, 2, 3], [4, 5, 6]],
+    2: [[3, 2, 1], [6, 5, 4]],
+    3: [[6, 5, 4], [3, 2, 1]],
+    4: [[4, 5, 6], [1, 2, 3]],
+    5: [[1, 4], [2, 5], [3, 6]],
+    6: [[4, 1], [5, 2], [6, 3]],
+    7: [[6, 3], [5, 2], [4, 1]],
+    8: [[3, 6], [2, 5], [1, 4]],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8-bit", "16-bit"])
+@pytest.mark.parametrize("form", [("png", {}), ("tif", {}), ("tif", {"compression": "tiff_lzw"})],
+                         ids=["png", "tif", "tif-lzw"])  # fmt: skip
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_images_are_turned_as_exif_says(tmp_path, orientation, form, dtype):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rows = np.array([[1, 2, 3], [4, 5, 6]], dtype) * (40 * (np.iinfo(dtype).max // 255))
+    suffix, options = form
+    Image.fromarray(rows.astype(dtype)).save(tmp_path / f"a.{suffix}", exif=exif, **options)
+    wanted = np.array(UPRIGHT[orientation]) * 40
+    spec = replace(GREY_ROW, shape=(1, *wanted.shape, 1))
+    (found,) = load_samples(str(tmp_path), model_of(spec), preprocessing=WHOLE_IMAGE)
+    assert found[0, ..., 0].tolist() == wanted.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "exif",
+    [b"MM\0*no exif", b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 9, 0, 0)],
+    ids=["damaged", "no-such-orientation"],
+)
+def test_damaged_metadata_turn_nothing(tmp_path, exif):
+    pixels = np.full((2, 3, 3), 80, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=100, exif=b"Exif\0\0" + exif)
+    spec = replace(GREY_ROW, shape=(1, 2, 3, 3))
+    (found,) = load_samples(str(tmp_path), model_of(spec), preprocessing=WHOLE_IMAGE)
+    assert found[0].tolist() == pixels.tolist()
 
 
 def test_a_narrow_input_of_one_channel_may_be_no_image(pictures):

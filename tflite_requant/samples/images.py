@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +16,12 @@ from tflite_requant.feeds import stored_values
 from tflite_requant.files import files_below
 from tflite_requant.model import Tensor
 from tflite_requant.model.dtypes import RANGES
+from tflite_requant.samples.pixels import is_deep, shown
 from tflite_requant.wording import reason_of
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {1: "L", 3: "RGB"}
+UNREADABLE = (OSError, SyntaxError, ValueError)  # what Pillow raises of a damaged file
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +134,59 @@ def real_values(pixels: np.ndarray, how: Preprocessing) -> np.ndarray:
     return real.astype(np.float32)
 
 
+def deep_images(paths: Iterable[Path]) -> list[Path]:
+    """Those image files that hold more than 8 bits in one grey channel; none that is unreadable."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return []
+    found = []
+    for path in paths:
+        with suppress(*UNREADABLE, Image.DecompressionBombError), _opened(path) as image:
+            if is_deep(image):
+                found.append(path)
+    return found
+
+
 def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:
-    """An image file cropped and resized; uint8 [height, width, channels]."""
+    """An image file upright, in 8 bits, cropped and resized; uint8 [height, width, channels]."""
     try:
         from PIL import Image
     except ImportError:
         raise SampleError(f"reading images needs Pillow: {install(IMAGES)}") from None
     height, width, channels = shape
     try:
-        with Image.open(path) as image:
-            image = image.convert(MODES[channels])
+        with _opened(path) as image:
+            image = _shown(path, image).convert(MODES[channels])
             x, y = (int((size - size * crop) / 2) for size in image.size)
             image = image.crop((x, y, image.size[0] - x, image.size[1] - y))
             image = image.resize((width, height), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise SampleError(
             f"{path}: cannot be read as an image: {_reason(error)}; replace it, or take it out of "
             "the folder"
         ) from None
     return np.asarray(image).reshape(height, width, channels)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator:
+    """An image file as Pillow opens it; what it warns of is metadata, and the pixels are sound."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        # Not by its name: Pillow maps such a file, and mistakes the shape of a TIFF on its side.
+        with open(path, "rb") as file, Image.open(file) as image:
+            yield image
+
+
+def _shown(path: Path, image):
+    """What a viewer shows, of 8 bits. Raises SampleError for pixels without a known white."""
+    try:
+        return shown(image)
+    except SampleError as error:
+        raise SampleError(f"{path}: {error}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,7 @@ from tflite_requant.samples.images import (
     MODES,
     Preprocessing,
     check_image_input,
+    deep_images,
     fills_range,
     image_files,
     read_image,
@@ -45,7 +46,8 @@ UNUSED = 1 / 64  # share of the input's range below which real values were scale
 RANDOM = "random:N"
 WIDE = 1.5  # greatest real value above which an input is made neither for 0..1 nor for -1..1
 CHUNK = 1 << 24  # elements that are looked at at once
-LOOKED_AT = 8  # images of a folder whose real values are judged before any is used
+LOOKED_AT = 8  # images of a folder that are judged before any is used
+FLAT = 16  # pixels between the ends of 12 bits in a file of 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -371,10 +373,20 @@ def _image_notes(
 
     Any pixel may come; how many leave the input's range is counted in a few of the images.
     """
+    chosen = sorted({i * len(files) // LOOKED_AT for i in range(LOOKED_AT)})
+    deep = deep_images(files[i] for i in chosen)
+    deep = [read_pixels(path, tensor.shape[1:], how.crop) for path in deep]
+    if deep:
+        low, high = min(p.min() for p in deep), max(p.max() for p in deep)
+        if high - low <= FLAT:
+            yield (
+                f"{folder}: images of more than 8 bits become pixels from {low} to {high} of 0 to "
+                "255, by the depth that their files declare; stretch them to that depth, or give "
+                "them as .npy"
+            )
     limits = real_range(tensor)
     if how.mean is None or limits is None:
         return
-    chosen = sorted({i * len(files) // LOOKED_AT for i in range(LOOKED_AT)})
     few = np.stack([read_pixels(files[i], tensor.shape[1:], how.crop) for i in chosen])
     outside = _outside(real_values(few, how), tensor) / few.size
     ends = real_values(np.array([[0], [255]]), how)
