@@ -143,3 +143,17 @@ def test_every_scheme_runs_in_litert(resolver, demo, samples):
 def _range(dtype):
     info = np.iinfo(dtype)
     return info.min, info.max
+
+
+CLAMPS = {"symmetric": (1, 6), "int16x8": (2, 7)}  # restored, of so many that are lost
+
+
+@pytest.mark.parametrize("scheme", CLAMPS)
+def test_what_the_page_of_accuracy_says_of_explicit_clamps(demo, scheme):
+    restored, lost = CLAMPS[scheme]
+    reports = [
+        requantize(demo, scheme, measure(demo, "prior"), Options(clamps=clamps)).report
+        for clamps in ("fused", "auto")
+    ]
+    assert [sum(f.law == "clamp" for f in r.findings) for r in reports] == [lost, lost - restored]
+    assert sum("MAXIMUM" in line for line in reports[1].inserted) == restored
