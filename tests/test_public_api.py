@@ -1,6 +1,8 @@
 """The public names: there, cheap to import, and what they seem to be."""
 
+import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tflite_requant
+from tflite_requant import errors
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = (
@@ -21,8 +24,11 @@ HEAVY = (
 )
 
 CLASSES = (
-    "Finding", "Interpreter", "Model", "Options", "QArray", "QParams", "Report", "RequantError",
-    "Result", "Scheme",
+    "Finding", "Interpreter", "Model", "Options", "QArray", "QParams", "Report", "Result", "Scheme",
+)
+ERRORS = (
+    "FormatError", "NotQuantizedError", "RefusedError", "RequantError", "RuntimeFailure",
+    "SampleError", "SchemeError", "UnsupportedOperatorError", "UsageError",
 )  # fmt: skip
 FUNCTIONS = (
     "check", "compare", "load", "load_scheme", "requantize", "save", "write_golden_vectors",
@@ -38,13 +44,60 @@ def python(code: str) -> str:
 
 
 def test_all_is_what_the_tables_here_say():
-    assert tflite_requant.__all__ == sorted((*CLASSES, *FUNCTIONS))
+    assert tflite_requant.__all__ == sorted((*CLASSES, *ERRORS, *FUNCTIONS))
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", (*CLASSES, *ERRORS))
 def test_class(name):
     assert inspect.isclass(getattr(tflite_requant, name))
     assert getattr(tflite_requant, name).__name__ == name
+
+
+def test_every_error_that_is_meant_for_callers_is_public():
+    found = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.RequantError)
+    }
+    assert found | {"RuntimeFailure"} == set(ERRORS)
+    assert all(issubclass(getattr(tflite_requant, n), errors.RequantError) for n in ERRORS)
+
+
+def test_what_loading_raises_can_be_caught(tmp_path):
+    (tmp_path / "text.tflite").write_bytes(b"no model")
+    with pytest.raises(tflite_requant.FormatError) as caught:
+        tflite_requant.load(tmp_path / "text.tflite")
+    assert caught.value.exit_code == 2
+
+
+DOTTED = r"\b(?:tflite_requant|tr)((?:\.[A-Za-z_]\w*)+)"
+BARE = r"`([A-Z]\w+(?:Error|Failure))`"
+
+
+def documented() -> list[str]:
+    """Names of this package that pages tell, as they stand behind its own name."""
+    told = set()
+    for page in (ROOT / "README.md", ROOT / "BUILD.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text("utf-8")
+        told |= {name.removeprefix(".") for name in re.findall(DOTTED, text)}
+        told |= set(re.findall(BARE, text))
+    return sorted(told)
+
+
+@pytest.mark.parametrize("name", documented())
+def test_names_in_the_pages_can_be_imported_as_written(name):
+    found, path = tflite_requant, "tflite_requant"
+    for word in name.split("."):
+        path += f".{word}"
+        if not hasattr(found, word):
+            assert importlib.util.find_spec(path), path
+            found = importlib.import_module(path)
+        else:
+            found = getattr(found, word)
+
+
+def test_some_names_are_documented():
+    assert {"load", "FormatError", "samples.load_samples", "c_array"} <= set(documented())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
