@@ -171,8 +171,9 @@ def test_litert_and_chunks(demo_model, monkeypatch):
 
 @needs_litert
 def test_the_tool_prints_the_demo(demo_model):
-    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8", "nothing"]
-    command += ["--samples", str(SAMPLES), "--limit", "30", "--calibration-limit", "4"]
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model)]
+    command += ["int8", "max78000", "--samples", str(SAMPLES)]
+    command += ["--limit", "30", "--calibration-limit", "4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
@@ -180,25 +181,26 @@ def test_the_tool_prints_the_demo(demo_model):
     assert lines[1] == "30 samples, LiteRT, default resolver, 4 calibration samples, seed 0"
     assert max(map(len, lines[:8])) <= 80
     assert [line.split()[0] for line in lines[5:8]] == ["source", "source,", "int8"]
-    assert lines[8].startswith("nothing: unknown scheme")
+    assert lines[8].startswith("max78000: cannot be put on scheme max78000")
     document = json.loads(
         subprocess.run([*command, "--json"], capture_output=True, text=True, check=False).stdout
     )
     (row,) = document[0]["results"]
     assert row["name"] == "int8" and f"{row['sqnr_db']:.2f}" == lines[7].split()[1]
-    assert list(document[0]["refused"]) == ["nothing"]
+    assert list(document[0]["refused"]) == ["max78000"]
+    assert document[0]["random_samples"] is False
 
 
 def test_the_tool_takes_options_seeds_and_tensors(demo_model):
     command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model)]
-    command += ["symmetric+strict-meaning", "symmetric+correction=exact-grid", "symmetric+wings"]
+    command += ["symmetric+strict-meaning", "symmetric+correction=exact-grid", "max78000"]
     command += ["--samples", str(SAMPLES), "--limit", "8", "--calibration-limit", "4"]
     command += ["--through", "interpreter", "--seeds", "0,1", "--tensors", "2", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     first, second = json.loads(done.stdout)
     assert (first["seed"], second["seed"]) == (0, 1)
-    assert first["refused"]["symmetric+wings"].startswith("symmetric+wings: no option 'wings'")
+    assert first["refused"].keys() == second["refused"].keys() == {"max78000"}
     plain, other = first["results"]
     assert plain["sqnr_db"] != other["sqnr_db"]
     assert len(first["tensors_sqnr_db"]["symmetric+strict-meaning"]) > 15
@@ -275,8 +277,8 @@ def test_the_tool_calibrates_as_the_program_does(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == (
-        "2 samples, our interpreter, no data (analytic prior) for int8; no data (32 synthetic "
-        "images) for symmetric-po2, seed 0"
+        "2 random samples, our interpreter, no data (analytic prior) for int8; no data (32 "
+        "synthetic images) for symmetric-po2, seed 0"
     )
 
 
@@ -299,6 +301,39 @@ def test_the_tool_says_what_is_wrong_in_one_line(demo_model, words, said):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.splitlines() == [f"accuracy: {said}"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        pytest.param(["int8", "symetric"], "unknown scheme 'symetric', did you mean symmetric?",
+                     id="scheme"),
+        pytest.param(["int8", "symmetric+wings"], "symmetric+wings: no option 'wings'",
+                     id="option"),
+        pytest.param(["int8", "none.toml"], "none.toml: cannot be read", id="scheme-file"),
+        pytest.param(["int8", "none.tflite"], "none.tflite: cannot be read", id="model"),
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_told_before_anything_is_measured(demo_model, words, said):
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), *words]
+    command += ["--through", "interpreter", "--samples", "random:1000000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"accuracy: {said}")
+
+
+def test_random_samples_are_told(demo_model):
+    command = [sys.executable, str(ROOT / "tools" / "accuracy"), str(demo_model), "int8"]
+    command += ["--through", "interpreter", "--calibration", "prior"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].startswith("32 random samples, our interpreter, ")
+    done = subprocess.run([*command, "--samples", "random:3", "--json"], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert json.loads(done.stdout)[0]["random_samples"] is True
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert "default random:32" in " ".join(done.stdout.split())
 
 
 def test_the_tool_tells_what_looks_odd_about_samples(demo_model, tmp_path):
