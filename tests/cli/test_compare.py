@@ -225,6 +225,64 @@ def test_every_profile_of_litert(tiny, capsys):
     assert out.count("equal, 0 elements differ") == len(profiles_with_runtime())
 
 
+@pytest.fixture
+def rooted(folder):
+    """rooted.tflite: int8 -> float32 -> SQRT, which was not compared under litert-xnnpack."""
+    graph = GraphBuilder()
+    x = graph.tensor(TensorSpec("int8", (1, 4), 0.5, -128, name="x"))
+    real = graph.tensor(TensorSpec("float32", (1, 4), name="real"))
+    root = graph.tensor(TensorSpec("float32", (1, 4), name="root"))
+    graph.operator("DEQUANTIZE", (x,), (real,))
+    graph.operator("SQRT", (real,), (root,))
+    Path("rooted.tflite").write_bytes(graph.build((x,), (root,)).to_bytes())
+    return "rooted.tflite"
+
+
+BOTH = "--arithmetic litert-reference,litert-optimized"
+CURE = f"{BOTH} takes what can be computed"
+# flags -> (profiles that are compared, those that are refused, exit code)
+PARTLY = {
+    "": (["litert-reference", "litert-optimized"], ["litert-xnnpack"], 1),
+    "--require differing==0": (["litert-reference", "litert-optimized"], ["litert-xnnpack"], 1),
+    "--arithmetic litert-xnnpack,litert-optimized": (["litert-optimized"], ["litert-xnnpack"], 1),
+    "--arithmetic litert-xnnpack": ([], ["litert-xnnpack"], 1),
+    BOTH: (["litert-reference", "litert-optimized"], [], 0),
+}
+
+
+@needs_litert
+@pytest.mark.parametrize("flags", PARTLY, ids=[f or "every-profile" for f in PARTLY])
+def test_a_profile_that_cannot_be_computed_leaves_the_others(rooted, capsys, validator, flags):
+    compared, refused, code = PARTLY[flags]
+    words = [rooted, "--inputs", "random:2", *flags.split()]
+    assert compare(*words) == code
+    out, err = capsys.readouterr()
+    assert out.count("equal, 0 elements differ") == len(compared)
+    assert out.count("none, refused") == (len(refused) if compared else 0)
+    said = messages(err)
+    assert len(said) == len(refused) or not compared
+    assert (CURE in " ".join(err.split())) is bool(refused)
+    if compared and refused:
+        (line,) = said
+        assert line.startswith("rooted.tflite against LiteRT ")
+        assert "not compared: op 1 SQRT root: SQRT on float32 was not compared" in line
+    assert compare(*words, "--json") == code
+    out = capsys.readouterr().out
+    assert problems(validator, out) == []
+    document = json.loads(out)
+    assert document["passed"] is not bool(code)
+    assert [c["arithmetic"] for c in document["comparisons"]] == compared
+    assert [r["arithmetic"] for r in document["refused"]] == refused
+    assert all(f["hint"] == CURE for r in document["refused"] for f in r["findings"])
+
+
+def test_two_models_that_cannot_be_computed_are_refused(rooted, capsys):
+    words = [rooted, rooted, "--inputs", "random:1", "--arithmetic", "litert-xnnpack"]
+    assert compare(*words) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "--arithmetic litert-reference or litert-optimized or" in err
+
+
 @needs_litert
 def test_a_model_that_litert_refuses(folder, capsys):
     spec = TensorSpec("int8", (1, 4), 0.5, 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tflite_requant.catalog.arithmetic import profile_names
 from tflite_requant.cli import entries, pictures, workers
@@ -13,10 +15,15 @@ from tflite_requant.cli.lists import Joined, listed
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import complain, shows_progress
 from tflite_requant.compare.outcome import NUMBERS, Comparison
-from tflite_requant.errors import UsageError
+from tflite_requant.errors import UnsupportedOperatorError, UsageError
 from tflite_requant.report.as_json import document
 from tflite_requant.report.comparison import comparison_lines, comparison_value
+from tflite_requant.report.findings import finding_value
 from tflite_requant.report.layout import fields, plural, wrap
+
+if TYPE_CHECKING:
+    from tflite_requant.model import Model
+    from tflite_requant.samples import Samples
 
 SUMMARY = "Compare two models tensor by tensor, or one model with what LiteRT computes."
 USAGE = "A [B] --inputs FILE|DIR|random:N [flags]"
@@ -61,7 +68,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> tuple[int, str]:
     conditions = parse_conditions(args.require, NUMBERS)
     from tflite_requant import files
-    from tflite_requant.compare.models import compare
 
     whole = files.load(args.a)
     a = entries.entered(whole, args.signature, args.a)
@@ -71,13 +77,10 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     profiles = _profiles(args.arithmetic, b is not None)
     samples = pictures.samples(args, "inputs", a)
     sides = {"A": args.a, "B": args.b}
-    with workers.executor_of(args) as executor, naming(sides), _naming(args.a):
-        found = [
-            compare(
-                a, b, samples, arithmetic=profile, progress=shows_progress(args), executor=executor
-            )
-            for profile in profiles
-        ]
+    with naming(sides), _naming(args.a):
+        found, refused = _answers(args, a, b, samples, profiles)
+        if not found and not args.json:
+            raise next(iter(refused.values()))
     names = [_other(args.b, comparison) for comparison in found]
     missed = [unmet(conditions, comparison.numbers(), _meant(comparison)) for comparison in found]
     good = [
@@ -89,7 +92,9 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             complain(f"{args.a} against {name}: {line}")
         if not lines and not passes and args.quiet:
             _complain_first(args.a, name, comparison)
-    code = 0 if all(good) else 1
+    for profile, error in refused.items():
+        complain(f"{args.a} against {_kernels(profile)}: not compared: {_why(error)}")
+    code = 0 if all(good) and not refused else 1
     if args.json:
         comparisons = [
             {**comparison_value(c), "runtime": _runtime(args.b), "unmet": lines}
@@ -98,14 +103,74 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         return code, document(
             "compare", a=args.a, b=args.b, inputs=samples.origin, passed=not code,
             signature=args.signature, not_run=entries.not_run(whole, args.signature),
-            comparisons=comparisons,
+            comparisons=comparisons, refused=[_refused(*pair) for pair in refused.items()],
         )  # fmt: skip
     if args.quiet:
         return code, ""
     head = wrap(f"on {plural(found[0].samples, 'sample')}: {samples.origin}", "  ")
     told = fields(entries.entry_fields(whole, args.signature))
     lines = [args.a, *head, *told, *_text(args, found, names)]
+    for profile in refused:
+        pairs = [("against", _kernels(profile)), ("arithmetic", profile)]
+        lines += ["", *fields([*pairs, ("answer", "none, refused")])]
     return code, "\n".join(lines)
+
+
+def _answers(
+    args: argparse.Namespace, a: Model, b: Model | None, samples: Samples,
+    profiles: tuple[str | None, ...],
+) -> tuple[list[Comparison], dict[str, UnsupportedOperatorError]]:  # fmt: skip
+    """What was compared, and without B the profiles that our interpreter cannot compute A in."""
+    from tflite_requant.compare.models import compare
+
+    found, refused = [], {}
+    with workers.executor_of(args) as executor:
+        for profile in profiles:
+            try:
+                found.append(
+                    compare(
+                        a, b, samples, arithmetic=profile, progress=shows_progress(args),
+                        executor=executor,
+                    )
+                )  # fmt: skip
+            except UnsupportedOperatorError as error:
+                error = _hinted(error, a, b)
+                if b is not None:
+                    raise error from None
+                refused[profile] = error
+    return found, refused
+
+
+def _hinted(error: UnsupportedOperatorError, a: Model, b: Model | None) -> UnsupportedOperatorError:
+    """The same refusal with a hint that helps here: the profiles that can be computed."""
+    from tflite_requant.compare.litert import profiles_with_runtime
+    from tflite_requant.interpreter import HINT, Interpreter
+
+    models = (a,) if b is None else (a, b)
+    known = profiles_with_runtime() if b is None else profile_names()
+    able = [p for p in known if not any(Interpreter(m, p).unsupported for m in models)]
+    hint = "runs in LiteRT only"
+    if able:
+        asked = ",".join(able) if b is None else " or ".join(able)
+        hint = f"--arithmetic {asked} takes what can be computed"
+    findings = (replace(f, hint=hint) if f.hint == HINT else f for f in error.findings)
+    return UnsupportedOperatorError(error.summary, tuple(findings)).about(error.side)
+
+
+def _why(error: UnsupportedOperatorError) -> str:
+    """A refusal in one line."""
+    first, more = error.findings[0], len(error.findings) - 1
+    others = f", and {plural(more, 'operator')} more" if more else ""
+    return f"{first.where}: {first.found}{others}; {first.hint}"
+
+
+def _refused(profile: str, error: UnsupportedOperatorError) -> dict[str, Any]:
+    """A profile without an answer, as JSON holds it."""
+    return {
+        "arithmetic": profile,
+        "refused": error.summary,
+        "findings": [finding_value(f) for f in error.findings],
+    }
 
 
 @contextmanager
@@ -155,9 +220,18 @@ def _runtime(b: str | None) -> str | None:
 
 
 def _other(b: str | None, found: Comparison) -> str:
-    if b is not None:
-        return b
-    return found.against.replace("LiteRT", f"LiteRT {_runtime(b)}".rstrip(), 1)
+    return _titled(found.against) if b is None else b
+
+
+def _kernels(profile: str) -> str:
+    from tflite_requant.compare.litert import RUNTIMES
+
+    return _titled(RUNTIMES[profile].title)
+
+
+def _titled(kernels: str) -> str:
+    """Kernels of LiteRT with its version."""
+    return kernels.replace("LiteRT", f"LiteRT {_runtime(None)}".rstrip(), 1)
 
 
 def _complain_first(a: str, b: str, found: Comparison) -> None:
