@@ -3,6 +3,8 @@
 import os
 import stat
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import pytest
 import tflite_requant as tr
 from tflite_requant import files
 from tflite_requant.errors import FormatError, UsageError
+from tflite_requant.flatbuffer import source
 
 
 def test_load_takes_paths_and_bytes(tiny):
     data = tiny.read_bytes()
-    for source in (tiny, str(tiny), data, bytearray(data), memoryview(data)):
-        assert tr.load(source).to_bytes() == data
+    for given in (tiny, str(tiny), data, bytearray(data), memoryview(data)):
+        assert tr.load(given).to_bytes() == data
 
 
 def test_messages_begin_with_the_path(folder):
@@ -26,6 +29,79 @@ def test_messages_begin_with_the_path(folder):
         tr.load("y.tflite")
     with pytest.raises(FormatError, match="^(?!.*tflite: )"):
         tr.load(b"0123456789")
+
+
+@pytest.fixture
+def never_whole(monkeypatch):
+    """Nobody reads a file as a whole."""
+
+    def read_bytes(path):
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+
+LOADERS = {"load": tr.load, "interpreter": tr.Interpreter}
+HEAD = b"\x1c\0\0\0TFL3"
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize(
+    "head, said",
+    [
+        pytest.param(b"", r"not a TFLite file: identifier is b'\\x00", id="another-kind"),
+        pytest.param(b"<html>", "not a TFLite file: it looks like a web page", id="web-page"),
+        pytest.param(HEAD, "too large: 3 GiB; need at most 2 GiB", id="too-large"),
+    ],
+)
+def test_a_large_file_is_refused_unread(folder, never_whole, load, head, said):
+    with open("x.tflite", "wb") as file:  # sparse
+        file.write(head)
+        file.truncate(3 << 30)
+    with pytest.raises(FormatError, match=said):
+        load("x.tflite")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+def test_a_device_without_an_end_is_refused(load):
+    with pytest.raises(FormatError, match="not a TFLite file: identifier is"):
+        load("/dev/zero")
+
+
+def through_a_pipe(data: bytes, load):
+    """What `load` makes of a named pipe."""
+    os.mkfifo("pipe")
+
+    def write():
+        with suppress(BrokenPipeError), open("pipe", "wb") as file:
+            file.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        return load("pipe")
+    finally:
+        writer.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+class TestPipes:
+    def test_a_model_is_read(self, tiny):
+        data = tiny.read_bytes()
+        assert through_a_pipe(data, tr.load).to_bytes() == data
+
+    def test_the_most_is_read_and_no_more(self, tiny, monkeypatch):
+        monkeypatch.setattr(source, "MOST", tiny.stat().st_size)
+        assert through_a_pipe(tiny.read_bytes(), tr.load).main.operators
+        Path("pipe").unlink()
+        with pytest.raises(FormatError, match="^pipe: too large: more than .*, and no end; need"):
+            through_a_pipe(tiny.read_bytes() + b"1", tr.load)
+
+    def test_what_begins_otherwise_is_refused(self, folder, monkeypatch):
+        monkeypatch.setattr(source, "AT_ONCE", 0)
+        with pytest.raises(FormatError, match="^pipe: not a TFLite file: it is an archive"):
+            through_a_pipe(b"PK\3\4" + bytes(1 << 20), tr.load)
 
 
 def test_save_and_load(tiny):

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from tflite_requant.errors import FormatError, UsageError
-from tflite_requant.flatbuffer import read, write
+from tflite_requant.flatbuffer import read, read_file, write
 from tflite_requant.model import Model, Operator, Tensor
 from tflite_requant.validation import require_sound
 from tflite_requant.wording import reason_of
@@ -29,9 +29,10 @@ def load(source: str | os.PathLike | bytes, *, sound: bool = True) -> Model:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read(bytes(source), sound)
     path = Path(source)
-    data = read_bytes(path)
     try:
-        return _read(data, sound)
+        return _read(read_file(path), sound)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from None
     except FormatError as error:
         raise type(error)(f"{path}: {error}", error.findings) from None
 

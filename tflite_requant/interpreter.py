@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -302,11 +301,11 @@ def _types(subgraph: Subgraph, indices: Iterable[int]) -> tuple[kernels.OutputTy
 def _as_model(model: Model | bytes | str | PathLike) -> Model:
     if isinstance(model, Model):
         return model
-    from tflite_requant.flatbuffer import read
+    from tflite_requant.flatbuffer import read, read_file
 
     try:
         is_data = isinstance(model, (bytes, bytearray, memoryview))
-        made = read(bytes(model) if is_data else Path(model).read_bytes())
+        made = read(bytes(model) if is_data else read_file(model))
     except OSError as error:
         raise UsageError(f"{model}: {reason_of(error)}") from None
     require_sound(made)

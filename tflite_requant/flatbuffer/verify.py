@@ -17,9 +17,9 @@ from tflite_requant.flatbuffer._generated import layout
 MAX_WORK = 1_000_000  # table references and vtable slots; large models need some tens of thousands
 
 _U16, _U32, _I32, _U64 = (struct.Struct(code) for code in ("<H", "<I", "<i", "<Q"))
-_LOOKED_AT = 256  # bytes of what is no TFLite file
+LOOKED_AT = 256  # bytes of what is no TFLite file
 _WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")
-_MAX_OFFSET = 2**31 - 1
+MAX_OFFSET = 2**31 - 1
 # Fields that name a region by offset from the start of the file, for models beyond 2 GiB.
 _REGIONS = {
     "Buffer": ("offset", "size"),
@@ -117,7 +117,7 @@ class _Walk:
     def follow(self, position: int, what: str) -> int:
         """Position that the offset stored at position points to; position itself is claimed."""
         (offset,) = _U32.unpack_from(self.data, position)
-        if not 0 < offset <= _MAX_OFFSET:
+        if not 0 < offset <= MAX_OFFSET:
             raise FormatError(f"damaged: {what} at byte {position} holds the offset {offset}")
         target = position + offset
         self.align(target, 4, f"what {what} refers to")
@@ -231,11 +231,11 @@ class _Walk:
                 self.claim(start, size, f"data of {table} (at byte {position})")
 
 
-def _resembles(view: memoryview) -> str:
+def _resembles(view: bytes | memoryview) -> str:
     """What data without the identifier of TFLite are."""
     if not len(view):
         return "the file is empty"
-    start = bytes(view[:_LOOKED_AT])
+    start = bytes(view[:LOOKED_AT])
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_WEB_PAGES):
         return "it looks like a web page; download the file itself"
     if start.startswith(b"version https://git-lfs"):
@@ -256,7 +256,14 @@ def verify(data: bytes | bytearray | memoryview) -> Verified:
         that the schema does not know. The message says what and at which byte.
     """
     view = memoryview(data).cast("B")
-    identifier = bytes(view[4:8])
-    if identifier != layout.FILE_IDENTIFIER:
-        raise FormatError(f"not a TFLite file: {_resembles(view)}")
+    require_identifier(view)
     return _Walk(view).run()
+
+
+def require_identifier(start: bytes | memoryview) -> None:
+    """Raise FormatError where data do not begin as a TFLite file does.
+
+    start: the data, or their first 256 bytes, from which the message tells what they are.
+    """
+    if bytes(start[4:8]) != layout.FILE_IDENTIFIER:
+        raise FormatError(f"not a TFLite file: {_resembles(start)}")
