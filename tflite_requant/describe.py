@@ -16,7 +16,7 @@ from tflite_requant.fixedpoint.power_of_two import told_shifts
 from tflite_requant.kernels._refusals import types_without_kernel
 from tflite_requant.model import Model, Operator, QParams
 from tflite_requant.outcome import LostSide, OperatorOutcome, PortOutcome, Report, TensorOutcome
-from tflite_requant.planning import Plan, identity
+from tflite_requant.planning import Plan, clamps, identity
 from tflite_requant.planning.domains import activation_ports, allowing, is_weighted
 from tflite_requant.planning.grid import same_integers
 from tflite_requant.rewrite import SubgraphRewrite
@@ -218,13 +218,19 @@ def refusals(
 
 
 def _not_allowed(line: str, scheme: Scheme) -> Finding:
+    """What is told of all of a kind alike, so that they are told together; the place is theirs."""
     what, _, why = line.rpartition(": ")
-    kind = what.split()[0]
+    kind, _, rest = what.partition(" ")
+    place, _, reason = why.rpartition(", ")
+    if " the source's op " in place:
+        why = f"{place.split()[0]} an operator {reason}"
+    hint = allowing(scheme, kind).replace("add it", f"add {kind}")
+    if kind in clamps.OPERATORS:
+        hint = f"--clamps exact asks for it, --clamps auto takes only what is allowed; or {hint}"
     return Finding(
-        "error", what, "operator-allowed",
+        "error", f"{kind} {place}: {rest}", "operator-allowed",
         f"scheme {scheme.name} does not allow {kind}, which has to be inserted {why}",
-        f"one of {', '.join(scheme.operators.allow)}",
-        allowing(scheme, kind).replace("add it", f"add {kind}"),
+        f"one of {', '.join(scheme.operators.allow)}", hint,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tflite_requant.cli import main
 from tflite_requant.errors import RefusedError
 from tflite_requant.files import load
 from tflite_requant.requantize import Options, requantize
@@ -64,14 +65,16 @@ def test_a_quantize_says_why(model, scheme, options, places):
     [
         pytest.param(
             Options(keep_unknown=True),
-            {"QUANTIZE int8 -> int8 y/int8": "before the source's op 1 Odd, which is kept as it is",
-             "QUANTIZE int8 -> int8 z/int8": "before the source's op 2 ADD, which reads another "
-             "grid"},
+            {"QUANTIZE before the source's op 1 Odd: int8 -> int8 y/int8":
+             "before an operator which is kept as it is",
+             "QUANTIZE before the source's op 2 ADD: int8 -> int8 z/int8":
+             "before an operator which reads another grid"},
             id="kept",
         ),
         pytest.param(
             Options(keep_unknown=True, keep_io=True),
-            {"QUANTIZE int8 -> int8 l": "at the graph's output, which keeps its type"},
+            {"QUANTIZE at the graph's output: int8 -> int8 l":
+             "at the graph's output, which keeps its type"},
             id="border",
         ),
     ],
@@ -91,6 +94,20 @@ def test_what_is_not_allowed_is_told_by_what_it_is_needed_for(options, said):
         ("operator-allowed", "one of ADD",
          "add QUANTIZE to [operators] allow, if the hardware has it")
     }  # fmt: skip
+
+
+def test_clamps_that_are_not_allowed_are_told_together(demo_model, folder, capsys):
+    words = [str(demo_model), "-s", "max78002", "--clamps", "exact", "-o", "x.tflite"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    lines = [line.strip() for line in err.splitlines()]
+    kinds = {"MAXIMUM", "MINIMUM"}
+    assert sum(line.startswith("[operator-allowed]") for line in lines) == len(kinds)
+    places = [line for line in lines if line.split()[0] in kinds and " op " in line]
+    assert len(places) == 12 and all(" behind the source's op " in line for line in places)
+    assert " ".join(err.split()).count("hint --clamps exact asks for it") == len(kinds)
+    assert len(lines) < 40
+    assert main([*words[:4], "auto", *words[5:]]) == 0
 
 
 def test_a_restored_clamp_says_why(demo_model):
