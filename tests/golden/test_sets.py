@@ -231,6 +231,18 @@ def test_command_line(folder, capsys):
         pytest.param(["--formats", "npz,npz"], "need each once", id="twice"),
         pytest.param(["--layout", "nhcw"], "unknown layout 'nhcw'", id="layout"),
         pytest.param(["--hex-elements", "3"], "3 elements a hex word", id="elements"),
+        pytest.param(["--layout", "nc4hw4"], "layout nc4hw4 has no effect on npz; it is of bin, "
+                     "hex, c: add one of these", id="layout-of-npz"),
+        pytest.param(["--formats", "npy,npz", "--layout", "nchw"], "no effect on npy,npz",
+                     id="layout-of-npy"),
+        pytest.param(["--formats", "bin,c", "--hex-elements", "4"], "4 elements a hex word have no "
+                     "effect on bin,c; add hex to the formats", id="elements-of-bin"),
+        pytest.param(["--hex-elements", "4", "--hex-order", "big"], "no effect on npz; add hex",
+                     id="order-of-npz"),
+        pytest.param(["--formats", "hex", "--hex-order", "big"], "hex order big has no effect on "
+                     "words of one element", id="order-of-one"),
+        pytest.param(["--inputs", "random:1", "--directed", "3"], "no effect where inputs are "
+                     "given", id="directed-of-inputs"),
         pytest.param(["--arithmetic", "ieee"], "unknown arithmetic 'ieee'", id="arithmetic"),
         pytest.param(["--directed", "0", "--random", "0"], "nothing to write", id="nothing"),
         pytest.param(["--seed", "-1"], "seed -1 is negative", id="seed"),

@@ -9,7 +9,9 @@ from typing import Any
 from tflite_requant.errors import UsageError
 
 FORMATS = ("npz", "npy", "bin", "hex", "c")
-LAYOUTS = ("nhwc", "nchw", "nc4hw4", "nc16hw16")
+ARRANGED = ("bin", "hex", "c")  # formats that hold arrays in a layout
+NHWC = "nhwc"
+LAYOUTS = (NHWC, "nchw", "nc4hw4", "nc16hw16")
 MODES = ("isolated", "chained")
 WORD_ORDERS = ("little", "big")
 DIRECTED, RANDOM = 16, 1
@@ -30,7 +32,7 @@ class Request:
     mode: str = "isolated"
     layers: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("npz",)
-    layout: str = "nhwc"
+    layout: str = NHWC
     hex_elements: int = 1
     hex_order: str = "little"
     directed: int = DIRECTED
@@ -55,6 +57,34 @@ class Request:
             raise UsageError(f"seed {self.seed} is negative; need 0 or more")
         if self.mode == "isolated" and not self.directed and not self.random:
             raise UsageError("neither directed nor random cases are asked for; nothing to write")
+
+    def require_effect(self) -> None:
+        """Raise UsageError for what has none on the files that are asked for.
+
+        Not part of what a request is: sets that were written before hold such requests.
+        """
+        given = ",".join(self.formats)
+        if self.layout != NHWC and not {*self.formats} & {*ARRANGED}:
+            raise UsageError(
+                f"layout {self.layout} has no effect on {given}; it is of {', '.join(ARRANGED)}: "
+                "add one of these to the formats"
+            )
+        for told, changed in (
+            (f"{self.hex_elements} elements a hex word have", self.hex_elements != 1),
+            (f"hex order {self.hex_order} has", self.hex_order != WORD_ORDERS[0]),
+        ):
+            if changed and "hex" not in self.formats:
+                raise UsageError(f"{told} no effect on {given}; add hex to the formats")
+        if self.hex_order != WORD_ORDERS[0] and self.hex_elements == 1:
+            raise UsageError(
+                f"hex order {self.hex_order} has no effect on words of one element; ask for "
+                "more hex elements"
+            )
+        if self.mode == "chained" and (self.directed, self.random) != (DIRECTED, RANDOM):
+            raise UsageError(
+                "numbers of directed and random cases have no effect where inputs are given, from "
+                "which all operators' cases come; leave out either"
+            )
 
     def value(self) -> dict[str, Any]:
         """The request as the manifest holds it."""

@@ -83,6 +83,7 @@ def write_golden_vectors(
         layers=tuple(str(w) for w in layers),
         **options,
     )
+    request.require_effect()
     loaded = files.load(model) if not isinstance(model, Model) else model
     if request.mode == "chained" and inputs is None:
         raise UsageError("chained vectors need inputs of the model")
