@@ -183,7 +183,7 @@ def stand_ins(demo_model, desk, monkeypatch):
     """Files for what no test has: the demo model under the names of hosted ones, and its samples as
     a folder of photographs with a table of labels."""
     Image = pytest.importorskip("PIL.Image")
-    for name in ("mobilenet_v2_1.0_224_quant", "another"):
+    for name in ("mobilenet_v2_1.0_224_quant", "kws_ref_model_int8", "another"):
         (desk / "models").mkdir(exist_ok=True)
         shutil.copy(demo_model, desk / "models" / f"{name}.tflite")
     images = desk / "photos" / "images"
