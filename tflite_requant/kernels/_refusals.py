@@ -83,7 +83,7 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
 def _far(
     op: Operator, inputs: list[Tensor | None], outputs: list[Tensor]
 ) -> tuple[str, str] | None:
-    """(multiplier found, what is needed) where an operator's scales are too far apart, else None."""
+    """(multiplier found, what is needed) where an operator's scales are too far apart."""
     position = WEIGHTED.get(op.name, 0)
     data = inputs[position] if position < len(inputs) else None
     if op.name in ANY_FAR or data is None or not outputs:
