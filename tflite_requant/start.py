@@ -63,6 +63,8 @@ def _terminate(*_) -> None:
 
 
 def _ignore_more() -> None:
-    """One signal is enough; another would cut short what takes half-written files away."""
+    """One signal is enough; another would cut short what takes half-written files away. Objects
+    that it caught at work (an archive, halfway into a file) have nothing to say either."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    sys.unraisablehook = lambda unraisable: None

@@ -94,6 +94,40 @@ def test_an_interrupt_ends_all_processes_and_is_told_once(
         time.sleep(0.05)
 
 
+CAUGHT_AT_WORK = """
+import io, zipfile
+from tflite_requant import start
+archive = zipfile.ZipFile(io.BytesIO(), "w")
+file = archive.open("x.npy", "w")
+try:
+    {signal}
+except BaseException as error:
+    print(type(error).__name__)
+del archive
+file.__class__.close = lambda file: None
+del file
+"""
+
+
+@pytest.mark.parametrize(
+    "signal, complains",
+    [
+        ("start._interrupt()", False),
+        ("start._terminate()", False),
+        ("raise KeyboardInterrupt", True),
+    ],
+    ids=["interrupt", "terminate", "not-ours"],
+)
+def test_what_a_signal_caught_at_work_says_nothing(signal, complains):
+    """An archive complains where it is deleted while something is being written into it."""
+    done = subprocess.run(
+        [sys.executable, "-c", CAUGHT_AT_WORK.format(signal=signal)], text=True,
+        capture_output=True, check=True, cwd=Path(__file__).resolve().parents[2],
+    )  # fmt: skip
+    assert done.stdout.strip() in ("KeyboardInterrupt", "Terminated")
+    assert ("ZipFile.__del__" in done.stderr) == complains
+
+
 def test_a_cluster_by_its_address(demo_model, folder):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
