@@ -111,6 +111,13 @@ LAWS = (
         "The arithmetic profiles of this package",
     ),
     Law(
+        "scales-apart",
+        "What an accumulator is multiplied by is below 2^18, below 2^14 where accumulators of "
+        "int16 have 64 bits; from there on kernels leave their words, each in its own way. MUL is "
+        "verified at any.",
+        "Measured: tests/kernels/test_far_scales.py",
+    ),
+    Law(
         "constant-weights",
         "Weights are constants with a scale; computed weights have no data to requantize.",
         "This package",
