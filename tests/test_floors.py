@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tflite_requant"
 # From the ground up; rooms of one floor may import each other unless APART says otherwise.
 FLOORS = (
     ("errors", "version", "outcome", "spelling", "spread", "progress", "wording",
-     "extras", "fixedpoint", "limits"),
+     "extras", "fixedpoint", "limits", "streams"),
     ("model",),
     ("flatbuffer", "catalog", "schemes"),
     ("extract", "feeds", "memory", "testing"),

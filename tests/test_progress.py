@@ -1,5 +1,6 @@
 """Bars where somebody watches, and nothing anywhere else."""
 
+import errno
 import io
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,19 @@ def test_a_bar_goes_on(terminal):
     with bar("working", "thing", 2) as advance:
         advance(2)
     assert "working" in screen.getvalue()
+
+
+def test_a_bar_that_nobody_can_see_stops_nothing(terminal, monkeypatch):
+    screen = terminal()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(screen, "write", full)
+    monkeypatch.setattr(screen, "flush", full)
+    with bar("working", "thing", 2) as advance:
+        advance(2)
+    assert screen.getvalue() == ""
 
 
 def test_no_bar_without_a_title(terminal):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
+
+from tflite_requant.streams import lose
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 MESSAGE = b"tflite-requant: interrupted\n"
@@ -30,6 +33,7 @@ def console() -> None:
         _end()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time
+        _settle()
 
 
 def _open_streams() -> None:
@@ -45,8 +49,18 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
+def _settle() -> None:
+    """Leave nothing in the streams that Python would fail to write at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            lose(stream)
+
+
 def _end(*_) -> None:
-    os.write(2, MESSAGE)
+    with suppress(OSError):
+        os.write(2, MESSAGE)
     os._exit(INTERRUPTED)
 
 

@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from said import messages
 
@@ -98,6 +101,74 @@ def test_closed_streams_change_no_answer(tiny, capsys, words, streams, code):
     )  # fmt: skip
     assert [done.returncode, done.stdout, done.stderr] == [code, *told]
     assert {p.name: p.read_bytes() for p in tiny.parent.iterdir()} == made
+
+
+@contextmanager
+def full():
+    with open("/dev/full", "w") as stream:
+        yield stream
+
+
+@contextmanager
+def left():
+    """A pipe whose reader has left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+
+
+UNHEARD = {
+    "unreadable": ("nosuch", 2),
+    "usage": ("tiny.tflite --what", 2),
+    "condition": ("tiny.tflite -s int8 --require tensors==0", 2),
+    "warned": ("run picture.tflite --inputs dark -q -o x.npz", 0),
+    "warned-aloud": ("run picture.tflite --inputs dark -o x.npz", 0),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("sink", [full, left], ids=["full", "reader-left"])
+@pytest.mark.parametrize("words, code", UNHEARD.values(), ids=UNHEARD)
+def test_what_nobody_hears_changes_no_answer(tiny, words, code, sink):
+    image = pytest.importorskip("PIL.Image")
+    spec = TensorSpec("uint8", (1, 4, 4, 1), 1 / 255, name="x")
+    model = one_operator_model("LOGISTIC", [spec], [replace(spec, scale=1 / 256, name="y")])
+    Path("picture.tflite").write_bytes(model.to_bytes())
+    Path("dark").mkdir()
+    image.fromarray(np.arange(16, dtype=np.uint16).reshape(4, 4)).save("dark/a.png")
+    heard = start(words.split())
+    assert heard.returncode == code and bool(heard.stderr) == ("-q" not in words)
+    made = {p.name: p.read_bytes() for p in tiny.parent.iterdir() if p.is_file()}
+    Path("x.npz").unlink(missing_ok=True)
+    with sink() as stderr:
+        done = subprocess.run(
+            [*PROGRAM, *words.split()], stdout=subprocess.PIPE, stderr=stderr, text=True,
+            env=buffered(), check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, heard.stdout)
+    assert {p.name: p.read_bytes() for p in tiny.parent.iterdir() if p.is_file()} == made
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "both"])
+@pytest.mark.parametrize("words", ["inspect tiny.tflite", "--help", "--version"])
+def test_an_answer_that_cannot_be_written(tiny, words, both):
+    with full() as stdout:
+        done = subprocess.run(
+            [*PROGRAM, *words.split()], stdout=stdout, env=buffered(), text=True, check=False,
+            stderr=subprocess.STDOUT if both else subprocess.PIPE,
+        )  # fmt: skip
+    said = None if both else ["cannot write the answer: no space left on device"]
+    assert done.returncode == 2
+    assert (None if both else messages(done.stderr)) == said
+
+
+def buffered() -> dict[str, str]:
+    """An environment in which Python writes late, and once more at exit."""
+    return {k: v for k, v in environment().items() if k != "PYTHONUNBUFFERED"}
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])

@@ -43,6 +43,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     except UsageError as error:
         complain(str(error))
         raise SystemExit(error.exit_code) from None
+    except OSError as error:  # of help or the version, which is told there
+        raise SystemExit(_untold(error)) from None
     except KeyboardInterrupt:
         raise SystemExit(_interrupted(None)) from None
 
@@ -80,16 +82,12 @@ def run(args: argparse.Namespace) -> int:
         complain("out of memory; nothing was written. Give it fewer samples, or more memory")
         return UNUSABLE
     except OSError as error:
-        what = "cannot write the answer"
-        if error.filename is not None:
-            what = f"{error.filename}: cannot be used"
-        complain(f"{what}: {reason_of(error)}")
-        return UNUSABLE
+        return _untold(error)
     except KeyboardInterrupt as error:
         return _interrupted(error)
     except Exception as error:
         if args.verbose:
-            traceback.print_exc()
+            complain("", traceback.format_exc().splitlines())
         what = " ".join(f"{type(error).__name__}: {error}".split())
         more = "" if args.verbose else "; -v shows where"
         complain(f"internal error: {what}; please report it with the model{more}")
@@ -103,6 +101,14 @@ def _complain_of(summary: str, findings: Sequence[Finding], verbose: bool) -> No
     if len(shown) < len(findings):
         summary += f"; the first {len(shown)}, -v shows all"
     complain(summary, finding_lines(shown))
+
+
+def _untold(error: OSError) -> int:
+    what = "cannot write the answer"
+    if error.filename is not None:
+        what = f"{error.filename}: cannot be used"
+    complain(f"{what}: {reason_of(error)}")
+    return UNUSABLE
 
 
 def _interrupted(error: KeyboardInterrupt | None) -> int:

@@ -11,7 +11,7 @@ from absl.flags import argparse_flags
 
 from tflite_requant.cli.commands import COMMANDS, DEFAULT, command_module
 from tflite_requant.cli.lists import Once
-from tflite_requant.cli.terminal import PROGRAM
+from tflite_requant.cli.terminal import PROGRAM, tell
 from tflite_requant.errors import UsageError
 from tflite_requant.spelling import meant, or_meant
 from tflite_requant.version import VERSION
@@ -82,6 +82,10 @@ class Parser(argparse_flags.ArgumentParser):
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message}; see {self.help_call()}")
+
+    def _print_message(self, message: str, file=None) -> None:
+        """Help and the version: answers like others. argparse says nothing where they are lost."""
+        tell(message.removesuffix("\n"))
 
     def help_call(self) -> str:
         """The command line that prints this parser's help."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tflite_requant.cli import entries, pictures, places
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import UsageError
+from tflite_requant.progress import bar
 from tflite_requant.report.as_json import document, plain
 from tflite_requant.report.layout import fields, number, plural, shorten, table
 
@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
     samples = pictures.samples(args, "inputs", model)
     summaries = [OutputSummary(t) for t in scored(model)]
     columns: dict[int, list] = {index: [] for index in kept} if output is not None else {}
-    with _bar(samples, shows_progress(args)) as watched:
-        for sample in watched:
+    with bar("running" if shows_progress(args) else "", "sample", len(samples)) as advance:
+        for sample in samples:
             asked = {*columns, *model.main.outputs}
             with naming({"": args.model}):
                 found = interpreter.run(feeds_of_sample(model, sample), keep=sorted(asked))
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
             for index, arrays in columns.items():
                 if index in found:
                     arrays.append(found[index])
+            advance(1)
     if output is not None:
         names = entry_names(model, [i for i, arrays in columns.items() if arrays])
         files.write_all({output: _file_bytes(output, {n: columns[i] for i, n in names.items()})})
@@ -207,17 +208,6 @@ class OutputSummary:
         if self._scored:
             found["top"] = [[{"class": c, "score": s} for c, s in best] for best in self.best]
         return found
-
-
-@contextmanager
-def _bar(samples: Iterable, progress: bool) -> Iterator[Iterable]:
-    if not progress:
-        yield samples
-        return
-    from tqdm import tqdm
-
-    with tqdm(samples, desc="running", unit="sample", leave=False) as bar:
-        yield bar
 
 
 def _text(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 
 from tflite_requant.report.layout import wrap
+from tflite_requant.streams import lose
 
 PROGRAM = "tflite-requant"
 INDENT = "  "
@@ -15,23 +15,24 @@ INDENT = "  "
 
 def tell(text: str) -> None:
     """Print the answer. A reader who has seen enough and closes the pipe does not change it, nor
-    does one who never was there."""
+    does one who never was there. Raises OSError where it cannot be told for another reason."""
     if sys.stdout is None:
         return
     try:
         if text:
             print(printable(text, sys.stdout))
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would complain at exit, when it flushes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        lose(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def complain(message: str, details: Iterable[str] = ()) -> None:
     """A problem on stderr, in 80 columns; details follow as given.
 
     Each line of the message names the program, and what does not fit hangs below it; indented
-    lines belong to the one above and name nothing.
+    lines belong to the one above and name nothing. What cannot be told is lost: the work goes on.
     """
     if sys.stderr is None:  # `print` would take stdout
         return
@@ -40,8 +41,12 @@ def complain(message: str, details: Iterable[str] = ()) -> None:
         is_detail = line.startswith(" ")
         first = 2 * INDENT if is_detail else f"{PROGRAM}: "
         lines += wrap(line.strip(), first, 3 * INDENT if is_detail else 2 * INDENT)
-    for line in [*lines, *details]:
-        print(printable(line, sys.stderr), file=sys.stderr)
+    try:
+        for line in [*lines, *details]:
+            print(printable(line, sys.stderr), file=sys.stderr)
+        sys.stderr.flush()
+    except OSError:
+        lose(sys.stderr)
 
 
 def warn(notes: Iterable[str], quiet: bool) -> None:

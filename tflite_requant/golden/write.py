@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from os import PathLike
@@ -29,6 +27,7 @@ from tflite_requant.golden.shares import Job, Share, chained_shares, isolated_sh
 from tflite_requant.golden.unit import Unit, stands_alone, unit_of
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Model
+from tflite_requant.progress import bar
 from tflite_requant.version import VERSION
 
 FORMAT = 1
@@ -129,8 +128,9 @@ def write_set(
         shares = chained_shares(job, interpreter, writers, samples or [], executor)
     else:
         together, shares = _isolated, isolated_shares(job, writers, executor)
-    with _bar(len(units) * len(samples or [()]), progress) as bar:
-        operators = together(shares, writers, sink, bar)
+    steps = len(units) * len(samples or [()])
+    with bar("writing" if progress else "", "operator", steps) as advance:
+        operators = together(shares, writers, sink, advance)
     used = {flag for o in operators for case in o["cases"] for flag in case["flags"]}
     manifest = {
         "format": FORMAT,
@@ -184,7 +184,7 @@ def _units(model, chosen, profile, unsupported) -> tuple[list[Unit], list[Findin
     return units, left_out
 
 
-def _isolated(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, bar) -> list:
+def _isolated(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, advance) -> list:
     """Every operator's part of the manifest; its files lie together."""
     told = []
     for writer, (_, found) in zip(writers, groupby(shares, lambda s: s.operator), strict=True):
@@ -192,16 +192,16 @@ def _isolated(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink,
         for share in found:
             operator.take(share)
         told.append(operator.value())
-        bar()
+        advance(1)
     return told
 
 
-def _chained(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, bar) -> list:
+def _chained(shares: Iterator[Share], writers: list[OperatorFiles], sink: Sink, advance) -> list:
     """Every operator's part of the manifest; files come sample by sample."""
     operators = {w.unit.op.index: _Operator(w, sink) for w in writers}
     for share in shares:
         operators[share.operator].take(share)
-        bar()
+        advance(1)
     return [operator.value() for operator in operators.values()]
 
 
@@ -231,15 +231,3 @@ class _Operator:
             "refused": self._refused,
             "coverage": self._coverage,
         }
-
-
-@contextmanager
-def _bar(total: int, progress: bool) -> Iterator[Callable[[], object]]:
-    """What to call after every step; it moves a bar where somebody watches."""
-    if not (progress and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc="writing", unit="operator", leave=False) as bar:
-        yield bar.update
