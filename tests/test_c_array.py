@@ -13,7 +13,7 @@ from tflite_requant.errors import UsageError
 
 COMPILERS = {
     "c99": ("cc", ".c"), "c11": ("cc", ".c"), "c++98": ("c++", ".cc"), "c++11": ("c++", ".cc"),
-    "c++17": ("c++", ".cc"),
+    "c++17": ("c++", ".cc"), "gnu11": ("cc", ".c"), "gnu++17": ("c++", ".cc"),
 }  # fmt: skip
 PRINTER = """\
 #include <stdint.h>
@@ -54,6 +54,9 @@ def test_compiles_to_the_same_bytes(tmp_path, standard):
         ("class", "model_class"),
         ("not-eq", "model_not_eq"),
         ("main", "model_main"),
+        ("linux", "model_linux"),
+        ("unix", "model_unix"),
+        ("std", "model_std"),
         ("Int", "Int"),
         ("int8", "int8"),
         ("model", "model"),
@@ -85,9 +88,18 @@ def test_no_word_of_the_language_is_a_name(tmp_path, standard):
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
-def test_no_name_can_be_made():
-    with pytest.raises(UsageError, match="no C name"):
-        c_name("---")
+@pytest.mark.parametrize(
+    "stem, said",
+    [
+        pytest.param("---", "no C name", id="no-letter"),
+        pytest.param('a"b', "no #include", id="quote"),
+        pytest.param("a\nb", "no #include", id="line-break"),
+        pytest.param("a\rb", "no #include", id="carriage-return"),
+    ],
+)
+def test_no_name_can_be_made(stem, said):
+    with pytest.raises(UsageError, match=said):
+        c_name(stem)
 
 
 def test_alone_and_with_requantize_the_same(tiny, capsys):

@@ -19,17 +19,18 @@ from tflite_requant.errors import RequantError, UsageError
 ALIGNMENT = 16
 BYTES_A_LINE = 12
 SUFFIXES = (".c", ".cc", ".cpp")
-# What no array can be called: words of C23 and of C++23, and the function that every program has.
+# What no array can be called: words of C23 and of C++23, the function and the namespace that every
+# program has, and what compilers for some targets define in their GNU modes.
 RESERVED = frozenset(
     """
     alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t
     char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
     constinit continue decltype default delete do double dynamic_cast else enum explicit export
-    extern false float for friend goto if inline int long main mutable namespace new noexcept not
-    not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
-    restrict return short signed sizeof static static_assert static_cast struct switch template this
-    thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned using
-    virtual void volatile wchar_t while xor xor_eq
+    extern false float for friend goto i386 if inline int linux long main mips mutable namespace new
+    noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+    requires restrict return short signed sizeof sparc static static_assert static_cast std struct
+    sun switch template this thread_local throw true try typedef typeid typename typeof
+    typeof_unqual union unix unsigned using virtual void volatile wchar_t while xor xor_eq
     """.split()
 )
 
@@ -103,7 +104,10 @@ def c_array(data: bytes, stem: str) -> tuple[str, str]:
 def c_name(stem: str) -> str:
     """A C identifier: letters, digits and single underscores of a file's stem; C++ keeps double
     ones for itself. One that begins with a digit, or is a word of the languages, follows
-    `model_`."""
+    `model_`. Raises UsageError for a stem of which none can be made, or that no #include can
+    hold."""
+    if re.search(r'["\n\r]', stem):
+        raise UsageError(f"{stem!r}: no #include can hold it; use no quotes and no line breaks")
     name = re.sub(r"[\W_]+", "_", stem, flags=re.ASCII).strip("_")
     if not name:
         raise UsageError(f"{stem!r}: no C name can be made of it; use letters and digits")
