@@ -1,6 +1,7 @@
 """What samples become, and what is said about those that do not fit."""
 
 import io
+import os
 import struct
 import zipfile
 from dataclasses import replace
@@ -500,6 +501,40 @@ def test_a_file_that_is_no_image_is_named_once(pictures):
         f"{pictures / 'a.jpg'}: cannot be read as an image: no format that Pillow knows; replace "
         "it, or take it out of the folder"
     )
+
+
+NO_FILES = {
+    "link-to-nothing": (lambda path: path.symlink_to("nothing"), "a link to nothing"),
+    "link-to-itself": (lambda path: path.symlink_to(path.name), "a link to nothing"),
+    "pipe": (lambda path: os.mkfifo(path), "no regular file"),
+}
+
+
+@pytest.mark.parametrize("make, what", NO_FILES.values(), ids=NO_FILES)
+def test_what_has_the_name_of_an_image_and_is_no_file(pictures, make, what):
+    make(pictures / "more" / "d.jpg")
+    make(pictures / "more" / "d.txt")
+    with pytest.raises(SampleError) as caught:
+        load_samples(str(pictures), model_of(MOBILENET))
+    assert str(caught.value) == (
+        f"{pictures / 'more' / 'd.jpg'}: cannot be read as an image: it is {what}; replace it, or "
+        "take it out of the folder"
+    )
+
+
+def test_links_to_folders_are_followed(pictures, tmp_path):
+    whole = tmp_path / "whole"
+    (whole / "deep").mkdir(parents=True)
+    for link, place in (("c1", pictures), ("c2", pictures), ("self", whole), ("deep/up", whole)):
+        (whole / link).symlink_to(place)
+    (pictures / "more" / "to-whole").symlink_to(whole)
+    (whole / "one.png").symlink_to(pictures / "b.png")
+    samples = load_samples(str(whole), model_of(MOBILENET))
+    inside = ("a.PNG", "b.png", "more/c.bmp")
+    assert samples.names == (
+        *(f"c1/{name}" for name in inside), *(f"c2/{name}" for name in inside), "one.png"
+    )  # fmt: skip
+    assert len(list(samples)) == 7
 
 
 def test_images_that_do_not_work(pictures, tmp_path):

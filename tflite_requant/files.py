@@ -99,7 +99,22 @@ def read_bytes(path: Path) -> bytes:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every file in a folder and in those below it, sorted; links to folders are not followed.
+    """Every file in a folder and in those below it, sorted; as `entries_below`, but without what
+    is no file: links to nothing, pipes."""
+    return [path for path in entries_below(folder) if is_file(path)]
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a regular file, or a link to one. Raises UsageError where nobody may know."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from None
+
+
+def entries_below(folder: Path) -> list[Path]:
+    """Everything but folders in a folder and in those below it, sorted. Links to folders are
+    followed, but for those that lead back to a folder which they are in.
 
     Raises UsageError where one of the folders cannot be read: it is not taken for empty.
     """
@@ -107,12 +122,18 @@ def files_below(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
+    found = []
+    above = {os.fspath(folder): {os.path.realpath(folder)}}
     try:
-        walked = os.walk(folder, onerror=refuse)
-        found = [Path(place, name) for place, _, names in walked for name in names]
-        return sorted(path for path in found if path.is_file())
+        for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+            around = above.pop(place)
+            real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+            folders[:] = [name for name in folders if real[name] not in around]
+            above |= {os.path.join(place, name): around | {real[name]} for name in folders}
+            found += [Path(place, name) for name in names]
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {reason_of(error)}") from None
+    return sorted(found)
 
 
 def check_writable(path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.extras import IMAGES, install
 from tflite_requant.feeds import stored_values
-from tflite_requant.files import files_below
+from tflite_requant.files import entries_below, is_file
 from tflite_requant.model import Tensor
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.samples.pixels import is_deep, shown
@@ -22,6 +22,7 @@ from tflite_requant.wording import reason_of
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {1: "L", 3: "RGB"}
 UNREADABLE = (OSError, SyntaxError, ValueError)  # what Pillow raises of a damaged file
+CURE = "replace it, or take it out of the folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,15 @@ class Preprocessing:
 
 def image_files(folder: Path) -> list[Path]:
     """Image files below a folder, sorted by their path in it. Raises SampleError without any, and
-    where a folder cannot be read."""
+    where a folder, or what has the name of an image, cannot be read."""
     try:
-        found = [p for p in files_below(folder) if p.suffix.lower() in SUFFIXES]
+        found = [p for p in entries_below(folder) if p.suffix.lower() in SUFFIXES]
+        other = next((path for path in found if not is_file(path)), None)
     except UsageError as error:
         raise SampleError(str(error)) from None
+    if other is not None:
+        what = "no regular file" if other.exists() else "a link to nothing"
+        raise SampleError(f"{other}: cannot be read as an image: it is {what}; {CURE}")
     if not found:
         raise SampleError(f"{folder}: no images in this folder; need {', '.join(SUFFIXES)} files")
     return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
@@ -163,8 +168,7 @@ def read_pixels(path: Path, shape: tuple[int, ...], crop: float) -> np.ndarray:
             image = image.resize((width, height), Image.Resampling.BILINEAR)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise SampleError(
-            f"{path}: cannot be read as an image: {_reason(error)}; replace it, or take it out of "
-            "the folder"
+            f"{path}: cannot be read as an image: {_reason(error)}; {CURE}"
         ) from None
     return np.asarray(image).reshape(height, width, channels)
 

@@ -60,7 +60,7 @@ def eight_bits(image: Image) -> Image:
 
     A pixel p of a file that declares d bits becomes round(p * 255 / (2**d - 1)), to nearest: 65535
     of 16 bits and 4095 of 12 become 255. There are no ties, since 2**d - 1 is odd. Colours of 16
-    bits are reduced by Pillow as it reads them, mostly to their upper byte.
+    bits, and grey with alpha, are reduced by Pillow as it reads them, mostly to their upper byte.
 
     Raises SampleError, without the path, for floats, signed integers and those of 32 bits, whose
     darkest and brightest no file states.
