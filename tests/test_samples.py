@@ -385,6 +385,8 @@ def test_grey_of_any_depth_becomes_eight_bits(tmp_path, name, channels):
 NO_WHITE = {
     "float.tif": (tiff("<f4", np.arange(8) / 7, kind=3), "are floats, whose white is not known"),
     "signed.tif": (tiff("<i2", DEEP[:4] * 2, kind=2), "are signed integers of 16 bits"),
+    "signed-bytes.tif": (tiff("<i1", range(-4, 4), kind=2), "are signed integers of 8 bits"),
+    "signed-most-first.tif": (tiff(">i1", range(8), kind=2), "are signed integers of 8 bits"),
     "wide.tif": (tiff("<u4", DEEP), "are unsigned integers of 32 bits"),
 }
 

@@ -18,7 +18,7 @@ TURNS = {
     6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF 6.0
-WHITE_IS_ZERO, UNSIGNED = 0, 1
+WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2
 WHOLE = 2**16 - 1
 # Where Pillow calls 16 bits "I", as it calls 32 bits: PNG in old versions, and PGM, whose own
 # greatest value it makes 65535.
@@ -65,13 +65,15 @@ def eight_bits(image: Image) -> Image:
     Raises SampleError, without the path, for floats, signed integers and those of 32 bits, whose
     darkest and brightest no file states.
     """
+    tags = getattr(image, "tag_v2", {})
     if not is_deep(image):
+        if SIGNED in _values(tags, SAMPLE_FORMAT, UNSIGNED):  # Pillow takes them for unsigned ones
+            raise _refused("signed", max(_values(tags, BITS, 1)))
         return image
     from PIL import Image as pillow
 
     if image.mode == "F":
         raise SampleError(f"its pixels are floats, whose white is not known; {CURE}")
-    tags = getattr(image, "tag_v2", {})
     whole = _whole(image, tags)
     stored = np.asarray(image).astype(np.int64)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -82,11 +84,19 @@ def eight_bits(image: Image) -> Image:
 def _whole(image: Image, tags) -> int:
     """The integer that stands for white, or for black where white is zero."""
     if image.format == "TIFF":
-        bits, kind = tags.get(BITS, (1,))[0], tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
+        bits, kind = _values(tags, BITS, 1)[0], _values(tags, SAMPLE_FORMAT, UNSIGNED)[0]
         if kind == UNSIGNED and bits <= 16:
             return 2**bits - 1
-        kind = "unsigned" if kind == UNSIGNED else "signed"
-        raise SampleError(f"its pixels are {kind} integers of {bits} bits; {CURE}")
+        raise _refused("unsigned" if kind == UNSIGNED else "signed", bits)
     if image.mode.startswith("I;16") or image.format in AS_32:
         return WHOLE
     raise SampleError(f"its pixels are integers of 32 bits, whose white is not known; {CURE}")
+
+
+def _values(tags, tag: int, default: int) -> tuple[int, ...]:
+    """A tag's numbers, one a channel."""
+    return tuple(tags.get(tag, ())) or (default,)
+
+
+def _refused(kind: str, bits: int) -> SampleError:
+    return SampleError(f"its pixels are {kind} integers of {bits} bits; {CURE}")
