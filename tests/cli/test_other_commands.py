@@ -56,6 +56,19 @@ def odd_model() -> bytes:
     return graph.build((x,), (z,)).to_bytes()
 
 
+@pytest.mark.parametrize("words", [[], ["-v"]], ids=["operators", "tensors"])
+def test_inspect_fits_80_columns(folder, capsys, words):
+    long = "FeatureExtractor/MobilenetV2/expanded_conv_16/project/BatchNorm/FusedBatchNorm"
+    x = TensorSpec("int16", (1, 224, 224, 1024), 3.978859e-05, name=long)
+    model = one_operator_model("RESIZE_NEAREST_NEIGHBOR", [
+        x, TensorSpec("int32", data=array([224, 224], "int32"), name=f"{long}/size"),
+    ], [replace(x, scale=5.038283e-06)])  # fmt: skip
+    (folder / "wide.tflite").write_bytes(model.to_bytes())
+    out = told(capsys, "inspect", "wide.tflite", *words)
+    assert max(map(len, out.splitlines())) <= 80
+    assert not words or "i16 3.978859e-05 0" in out
+
+
 def test_inspect_text(folder, capsys):
     (folder / "odd.tflite").write_bytes(odd_model())
     out = told(capsys, "inspect", "odd.tflite")

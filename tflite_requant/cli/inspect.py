@@ -168,7 +168,7 @@ def _tensor_table(subgraph: dict[str, Any]) -> list[str]:
         )
         for t in subgraph["tensors"]
     ]
-    return table(("no", "name", "kind", "shape", "type"), rows, "><<<<")
+    return table(("no", "name", "kind", "shape", "type"), rows, "><<<<", cut=1)
 
 
 def _true_table(subgraph: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
