@@ -51,6 +51,8 @@ NAMES = {
     "dollar": ("a$b", "a$$b"),
     "hash": ("a#b", r"a\#b"),
     "backslash": ("a\\b", r"a\b"),
+    "colon": ("a:b", r"a\:b"),
+    "backslash-colon": ("a\\:b", r"a\\\:b"),
     "backslash-space": ("a\\ b", r"a\\\ b"),
 }
 
@@ -71,18 +73,19 @@ def test_line_break_is_refused():
 )
 def test_make_reads_what_we_write(folder, name):
     (folder / name).write_text("")
-    (folder / "x.d").write_bytes(depfile_bytes([Path("out")], [Path(name)]))
-    (folder / "Makefile").write_text("include x.d\nout:\n\t@echo made > out\n")
+    out = f"made of {name}"
+    (folder / "x.d").write_bytes(depfile_bytes([Path("out"), Path(out)], [Path(name)]))
+    (folder / "Makefile").write_text(f"include x.d\nout {escape(Path(out))}:\n\t@touch '$@'\n")
 
     def runs() -> bool:
-        done = subprocess.run(["make", "-q", "out"], capture_output=True, text=True, check=False)
+        done = subprocess.run(["make", "-q", out], capture_output=True, text=True, check=False)
         assert done.returncode in (0, 1), done.stderr
         return done.returncode == 1
 
     assert runs()
-    subprocess.run(["make", "-s", "out"], check=True)
+    subprocess.run(["make", "-s", out], check=True)
     assert not runs()
-    later = (folder / "out").stat().st_mtime + 10
+    later = (folder / out).stat().st_mtime + 10
     os.utime(folder / name, (later, later))
     assert runs()
 

@@ -20,11 +20,12 @@ def depfile_bytes(targets: Iterable[Path], inputs: Iterable[Path]) -> bytes:
 
 
 def escape(path: Path) -> str:
-    """A file name as Make reads it: spaces, #, $ and backslashes before them are escaped."""
+    """A file name as Make reads it: spaces, colons, #, $ and backslashes before them are
+    escaped."""
     name = str(path)
     if "\n" in name:
         raise UsageError(f"--depfile: {name!r} has a line break, which no Makefile can hold")
-    name = re.sub(r"(\\*)([ \t#])", r"\1\1\\\2", name)
+    name = re.sub(r"(\\*)([ \t#:])", r"\1\1\\\2", name)
     return name.replace("$", "$$")
 
 
