@@ -1,6 +1,9 @@
 """Whatever is wrong with the request or the file: one clear line, exit 2, nothing written."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from numpy import float32, zeros
@@ -192,6 +195,27 @@ def test_real_bad_files(models, folder, capsys, name):
     assert out == ""
     assert len(messages(err)) == 1
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/fd is Linux's")
+@pytest.mark.parametrize("way", ["pipe", "stdin", "descriptor", "stdin-file"])
+def test_a_model_from_a_stream_needs_a_name_for_the_result(tiny, way):
+    if way == "pipe":
+        os.mkfifo("pipe")
+    model = {"pipe": "pipe", "descriptor": "/dev/fd/0"}.get(way, "/dev/stdin")
+
+    def told(*words: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "tflite_requant", model, *words]
+        with tiny.open("rb") as file:
+            given = {"stdin": file} if way == "stdin-file" else {"input": file.read()}
+            return subprocess.run(command, capture_output=True, check=False, **given)
+
+    done = told()
+    assert done.returncode == 2
+    (line,) = messages(done.stderr.decode())
+    assert line == f"{model}: no file that the result could be named after; give --output"
+    if way != "pipe":  # which nobody fills
+        assert told("-o", "x.tflite").returncode == 0 and Path("x.tflite").stat().st_size > 1000
 
 
 def test_an_output_folder_that_was_not_made_is_no_file_name(demo_model, folder, capsys):

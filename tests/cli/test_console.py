@@ -195,8 +195,9 @@ def test_interrupt(demo_model, folder):
     # The model is a pipe that the test opens and never fills: the program waits in the middle.
     os.mkfifo("model.tflite")
     process = subprocess.Popen(
-        [*PROGRAM, "model.tflite"], stderr=subprocess.PIPE, text=True, env=environment()
-    )
+        [*PROGRAM, "model.tflite", "-o", "x.tflite"],
+        stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
     writer = wait_for_reader("model.tflite")
     time.sleep(0.5)  # a signal between opening and reading is seen when the read ends: never
     process.send_signal(signal.SIGINT)

@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
 
 def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> list[Path]:
     """Where each scheme's model goes. Raises UsageError where two would share a file, or the source
-    is a folder, after which none can be named."""
+    is a folder or a stream, after which none can be named."""
     if source.is_dir():
         raise UsageError(f"{source}: cannot be read: is a directory")
     names = [f"{source.stem}.{scheme.name}.tflite" for scheme in schemes]
@@ -151,6 +151,8 @@ def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> lis
                    s.name in [t.name for t in schemes[:i]]), None)  # fmt: skip
     if double:
         raise UsageError(f"--scheme: two schemes are named {double!r} and would share an output")
+    if output is None and _is_stream(source):
+        raise UsageError(f"{source}: no file that the result could be named after; give --output")
     if output is None:
         return [source.with_name(name) for name in names]
     folder = Path(output)
@@ -168,6 +170,13 @@ def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> lis
             f"{output}: {found}; {len(schemes)} schemes need a folder that exists as --output"
         )
     return [folder]
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether it is a pipe or a device, or stands for what the program was given open."""
+    absolute = path.absolute()
+    given = str(absolute) == "/dev/stdin" or str(absolute.parent) in ("/dev/fd", "/proc/self/fd")
+    return path.exists() and (given or not path.is_file())
 
 
 def _options(args: argparse.Namespace):
