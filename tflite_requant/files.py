@@ -24,7 +24,7 @@ def load(source: str | os.PathLike | bytes, *, sound: bool = True) -> Model:
     sound: refuse what `validation` finds; without it, only what cannot be read is refused.
 
     Raises UsageError for a file that cannot be read, FormatError for one that is no TFLite model or
-    is damaged, with all findings; both messages begin with the path.
+    is damaged, with all findings where its offsets are sound; both messages begin with the path.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read(bytes(source), sound)

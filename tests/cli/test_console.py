@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 from said import messages
 
 from tflite_requant.cli import main
+from tflite_requant.errors import FormatError
+from tflite_requant.files import load
+from tflite_requant.flatbuffer._generated import schema
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -309,6 +313,35 @@ def test_a_damaged_file_has_all_findings_in_one_report(folder):
         "tensor 0 x", "tensor 1 y",
     ]  # fmt: skip
     assert start(["inspect", "x.tflite"]).returncode == 0
+
+
+def damaged(step: str) -> bytes:
+    """A model that fails in one of the three steps of reading."""
+    x = TensorSpec("uint8", (1, 4), -0.5 if step == "model" else 0.5, name="x")
+    data = one_operator_model("RELU", [x], [TensorSpec("uint8", (1, 4), 0.5, name="y")]).to_bytes()
+    if step == "index":
+        root = schema.ModelT.InitFromPackedBuf(data, 0)
+        root.subgraphs[0].outputs = [7]
+        builder = flatbuffers.Builder()
+        builder.Finish(root.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+    return data[:200] if step == "offset" else data
+
+
+# step -> (exit code of inspect, findings)
+STEPS = {"offset": (2, 0), "index": (2, 1), "model": (0, 1)}
+
+
+@pytest.mark.parametrize("step, code, count", [(s, *v) for s, v in STEPS.items()], ids=STEPS)
+def test_what_is_told_of_each_step_of_reading(folder, capsys, step, code, count):
+    Path("x.tflite").write_bytes(damaged(step))
+    with pytest.raises(FormatError) as caught:
+        load("x.tflite")
+    assert len(caught.value.findings) == count
+    assert main(["x.tflite"]) == 2
+    assert main(["inspect", "x.tflite"]) == code
+    first, *more = messages(capsys.readouterr().err)
+    assert more == ([first] if code else [])
 
 
 def test_max_memory(tiny):
