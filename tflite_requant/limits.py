@@ -45,8 +45,15 @@ def max_memory(file_size: int = 0) -> int:
     return max(LEAST_DEFAULT, TIMES_FILE * file_size) if chosen is None else chosen
 
 
+def allowance(size: int) -> str:
+    """An end of a sentence: "1 GiB are allowed"."""
+    return f"{told(size)} {'is' if size == 1 else 'are'} allowed"
+
+
 def told(size: float) -> str:
     """A size in the unit that suits it: "3.2 GiB"."""
+    if size == 1:
+        return "1 byte"
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.3g} {unit}"

@@ -19,6 +19,7 @@ from tflite_requant.cli import main
 from tflite_requant.errors import FormatError
 from tflite_requant.files import load
 from tflite_requant.flatbuffer._generated import schema
+from tflite_requant.limits import allowance, parse_memory
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -351,6 +352,14 @@ def test_max_memory(tiny):
     assert "of memory, most of it at op" in line and "100 bytes are allowed" in line
     assert start(["tiny.tflite", "--max-memory", "1M"]).returncode == 0
     assert start(["tiny.tflite", "--max-memory", "much"]).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "size, said",
+    [("1", "1 byte is"), ("2", "2 bytes are"), ("1K", "1 KiB are"), ("1.5M", "1.5 MiB are")],
+)
+def test_sizes_in_words(size, said):
+    assert allowance(parse_memory(size)) == f"{said} allowed"
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, "1"), ("2", "2")])

@@ -89,7 +89,7 @@ def _check_room(path: Path, size: int) -> None:
     allowed = limits.max_memory(path.stat().st_size)
     if size > allowed:
         raise SampleError(
-            f"{path}: its arrays take {limits.told(size)}, {limits.told(allowed)} are allowed; "
+            f"{path}: its arrays take {limits.told(size)}, {limits.allowance(allowed)}; "
             "--max-memory allows more, and a .npy file is not read at once"
         )
 

@@ -24,8 +24,8 @@ def require_room(where: str, name: str, inputs: Inputs) -> None:
     need, allowed = BYTES * law(inputs), limits.max_memory()
     if need > allowed:
         raise RequantError(
-            f"{where}: its operands ask for about {limits.told(need)}; {limits.told(allowed)} are "
-            "allowed; --max-memory allows more"
+            f"{where}: its operands ask for about {limits.told(need)}; "
+            f"{limits.allowance(allowed)}; --max-memory allows more"
         )
 
 

@@ -21,7 +21,7 @@ def require_fits(model: Model) -> None:
     if need > allowed:
         raise FormatError(
             f"running it takes about {limits.told(need)} of memory, most of it at {where}; "
-            f"{limits.told(allowed)} are allowed; --max-memory allows more"
+            f"{limits.allowance(allowed)}; --max-memory allows more"
         )
 
 
