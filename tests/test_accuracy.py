@@ -308,6 +308,9 @@ def test_the_tool_says_what_is_wrong_in_one_line(demo_model, words, said):
     [
         pytest.param(["int8", "symetric"], "unknown scheme 'symetric', did you mean symmetric?",
                      id="scheme"),
+        pytest.param(["int8, symmetric+keep-io"],
+                     "int8, symmetric+keep-io: schemes are separate words here: int8 symmetric",
+                     id="schemes-in-one-word"),
         pytest.param(["int8", "symmetric+wings"], "symmetric+wings: no option 'wings'",
                      id="option"),
         pytest.param(["int8", "none.toml"], "none.toml: cannot be read", id="scheme-file"),
