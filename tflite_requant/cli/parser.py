@@ -64,6 +64,7 @@ class Parser(argparse_flags.ArgumentParser):
             inherited_absl_flags=None,
         )
         self.command = command
+        self._hint = ""
         self.most = getattr(module, "MOST", "one model at a time")
         self.register("action", None, Once)
         module.add_flags(self)
@@ -81,7 +82,7 @@ class Parser(argparse_flags.ArgumentParser):
         common.add_argument("-h", "--help", action="help", help="print this")
 
     def error(self, message: str) -> None:
-        raise UsageError(f"{message}; see {self.help_call()}")
+        raise UsageError(f"{message}{self._hint}; see {self.help_call()}")
 
     def _print_message(self, message: str, file=None) -> None:
         """Help and the version: answers like others. argparse says nothing where they are lost."""
@@ -93,6 +94,7 @@ class Parser(argparse_flags.ArgumentParser):
 
     def parse(self, words: list[str]) -> argparse.Namespace:
         """Parse the words behind the command. Raises UsageError; exits after --help, --version."""
+        self._hint = self._about_dashes(words)
         empty = empty_argument(self._actions, words)
         if empty:
             self.error(empty)
@@ -113,10 +115,27 @@ class Parser(argparse_flags.ArgumentParser):
         if not word.startswith("-"):
             if self.command == DEFAULT and meant(first, COMMANDS) and not Path(first).exists():
                 return f"unknown command {first}{or_meant(first, COMMANDS)}"
+            if self.command == DEFAULT and Path(word).is_file() and _is_nothing(first):
+                return f"{first} is neither a command nor a file"
             return f"{self.most}: what is {word!r}?"
         flag = word.split("=")[0]
-        known = [name for action in self._actions for name in action.option_strings]
-        return f"unknown flag {flag}{or_meant(flag, known)}"
+        return f"unknown flag {flag}{or_meant(flag, self._flags())}"
+
+    def _flags(self) -> list[str]:
+        return [name for action in self._actions for name in action.option_strings]
+
+    def _about_dashes(self, words: Sequence[str]) -> str:
+        """What to write for a file whose name begins as flags do, or ""."""
+        known = self._flags()
+        for word in _parted(words)[0]:
+            named = word.startswith("-") and word[:2] not in known and word.endswith(".tflite")
+            if named or (word.startswith("-") and word not in known and Path(word).is_file()):
+                return f"; a file of that name is ./{word}, or stands behind --"
+        return ""
+
+
+def _is_nothing(word: str) -> bool:
+    return not word.startswith("-") and not Path(word).exists()
 
 
 def _parted(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
