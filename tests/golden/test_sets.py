@@ -328,6 +328,22 @@ def test_an_older_set_is_replaced(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
 
 
+@pytest.mark.parametrize("before", ["older-set", "empty", "nothing"])
+def test_a_link_stays_and_where_it_leads_is_written(tmp_path, before):
+    real = tmp_path / "disk" / "real"
+    real.parent.mkdir()
+    if before == "older-set":
+        tr.write_golden_vectors(DEMO, folder=real, layers=("6",))
+    elif before == "empty":
+        real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    tr.write_golden_vectors(DEMO, folder=tmp_path / "link", layers=("19",))
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(p.name for p in real.iterdir() if p.is_dir()) == ["019_reshape"]
+    assert [p.name for p in real.parent.iterdir()] == ["real"]
+    assert verify_golden_vectors(tmp_path / "link").passed
+
+
 def test_a_case_that_no_runtime_computes_is_told(tmp_path):
     """600 equal logits: the sum of exponentials leaves the 9 integer bits that LiteRT gives it."""
     logits = TensorSpec("int8", (1, 600), 0.25)

@@ -120,29 +120,30 @@ def is_replaceable(folder: Path) -> bool:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` that takes its place when all went well.
+    """A temporary folder beside `target` that takes its place when all went well. A link stays,
+    and where it leads is written.
 
     Raises UsageError where the target cannot be written, or is a folder of other things.
     """
-    target = Path(os.path.abspath(target))
-    _check(target)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    target, place = Path(os.path.abspath(target)), Path(os.path.realpath(target))
+    _check(target, place)
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         temporary.mkdir()
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {reason_of(error)}") from None
     try:
         yield temporary
-        _replace(temporary, target)
+        _replace(temporary, place)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {reason_of(error)}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise UsageError(f"{target}: cannot be written: folder {target.parent} does not exist")
+def _check(target: Path, place: Path) -> None:
+    if not place.parent.is_dir():
+        raise UsageError(f"{target}: cannot be written: folder {place.parent} does not exist")
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target}: cannot be written: it is a file; need a folder")
     if target.is_dir() and not is_replaceable(target):
