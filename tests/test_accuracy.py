@@ -346,3 +346,7 @@ def test_the_tool_tells_what_looks_odd_about_samples(demo_model, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr.startswith(f"accuracy: {tmp_path / 'one.npy'}: array of shape")
+    if sys.platform == "linux":
+        with open("/dev/full", "w") as full:
+            unheard = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True)
+        assert (unheard.returncode, unheard.stdout) == (0, done.stdout)

@@ -1,8 +1,10 @@
 """A model as C source: what a C and a C++ compiler make of it."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -112,14 +114,21 @@ def test_alone_and_with_requantize_the_same(tiny, capsys):
     assert bytes.fromhex("".join(stored)) == (tiny.parent / "x.tflite").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "words, said",
-    [
-        pytest.param("tiny.tflite x.txt", "usage:", id="suffix"),
-        pytest.param("tiny.tflite", "usage:", id="one-name"),
-        pytest.param("no.tflite x.cc", "no.tflite: cannot be read", id="no-model"),
-    ],
-)
+REFUSED = {
+    "suffix": ("tiny.tflite x.txt", "usage:"),
+    "one-name": ("tiny.tflite", "usage:"),
+    "no-model": ("no.tflite x.cc", "no.tflite: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("words", [words for words, _ in REFUSED.values()], ids=REFUSED)
+def test_what_it_refuses_where_nobody_hears_it(tiny, words):
+    with open(os.devnull) as deaf:  # open for reading
+        command = [sys.executable, "-m", "tflite_requant.c_array", *words.split()]
+        assert subprocess.run(command, stderr=deaf, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("words, said", REFUSED.values(), ids=REFUSED)
 def test_what_it_refuses(tiny, capsys, words, said):
     assert c_array_alone(words.split()) == 2
     assert said in capsys.readouterr().err and not (tiny.parent / "x.h").exists()

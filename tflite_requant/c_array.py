@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from tflite_requant.errors import RequantError, UsageError
+from tflite_requant.streams import say
 
 ALIGNMENT = 16
 BYTES_A_LINE = 12
@@ -117,7 +118,7 @@ def c_name(stem: str) -> str:
 def main(words: list[str]) -> int:
     """Write the model named first as the source named second. Returns the exit code."""
     if len(words) != 2 or Path(words[1]).suffix not in SUFFIXES:
-        print(USAGE, file=sys.stderr)
+        say(USAGE)
         return 2
     from tflite_requant import files
 
@@ -130,7 +131,7 @@ def main(words: list[str]) -> int:
             raise UsageError(f"{model}: this is the model, which is never changed; name others")
         files.write_all({p: t.encode("utf-8", "backslashreplace") for p, t in texts.items()})
     except RequantError as error:
-        print(f"tflite-requant: {error}", file=sys.stderr)
+        say(f"tflite-requant: {error}")
         return error.exit_code
     return 0
 

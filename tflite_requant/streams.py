@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 
@@ -15,6 +16,16 @@ def lose(stream) -> None:
             os.dup2(nowhere, stream.fileno())
         finally:
             os.close(nowhere)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, or lose it."""
+    if sys.stderr is None:  # `print` would take stdout
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        lose(sys.stderr)
 
 
 class Heedless:
