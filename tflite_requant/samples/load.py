@@ -22,9 +22,7 @@ import numpy as np
 from tflite_requant.errors import SampleError
 from tflite_requant.feeds import stored_values
 from tflite_requant.model import Model, Tensor
-from tflite_requant.model.dtypes import NUMPY, RANGES
 from tflite_requant.samples.images import (
-    MODES,
     Preprocessing,
     check_image_input,
     deep_images,
@@ -37,15 +35,20 @@ from tflite_requant.samples.images import (
 )
 from tflite_requant.samples.numpy_files import load_arrays
 from tflite_requant.samples.random_inputs import random_inputs
+from tflite_requant.samples.values import (
+    check_dtype,
+    check_range,
+    check_values,
+    notes_on,
+    outside_of,
+    range_notes,
+    real_range,
+)
 from tflite_requant.spelling import or_meant
 
 Sample = np.ndarray | tuple[np.ndarray, ...]
 
-OUTSIDE = 0.1  # share of real values more than a step outside the input's range that is an error
-UNUSED = 1 / 64  # share of the input's range below which real values were scaled for another one
 RANDOM = "random:N"
-WIDE = 1.5  # greatest real value above which an input is made neither for 0..1 nor for -1..1
-CHUNK = 1 << 24  # elements that are looked at at once
 LOOKED_AT = 8  # images of a folder that are judged before any is used
 FLAT = 16  # pixels between the ends of 12 bits in a file of 16
 
@@ -174,39 +177,8 @@ def array_samples(
         return made[0] if len(made) == 1 else made
 
     triples = zip((arrays[t.name] for t in inputs), columns, inputs, strict=True)
-    notes = tuple(n for triple in triples for n in _notes(*triple, origin))
+    notes = tuple(n for triple in triples for n in notes_on(*triple, origin))
     return Samples(tuple(range(counts[0])), fetch, origin, notes=notes)
-
-
-def _notes(given: np.ndarray, column: np.ndarray, tensor: Tensor, origin: str) -> Iterator[str]:
-    """What may be meant and mostly is not."""
-    batched = tensor.shape[:1] == (1,)
-    sample = tensor.shape[1:] if batched else tensor.shape
-    if given.ndim == len(sample):
-        need = ", ".join(map(str, ("N", *sample)))
-        yield (
-            f"{origin}: array of shape {list(given.shape)} has no axis of samples and is taken as "
-            f"one sample; several are [{need}]"
-        )
-    if tensor.dtype in RANGES and column.dtype.kind in "iu" and column.dtype.itemsize <= 2:
-        some = column.reshape(-1)[:CHUNK]
-        low, high = np.iinfo(column.dtype).min, np.iinfo(column.dtype).max
-        least, most = int(some.min(initial=high)), int(some.max(initial=low))
-        if least < most and most - least < UNUSED * (high - low) and tensor.qparams is not None:
-            yield (
-                f"{origin}: stored integers from {least} to {most} use almost nothing of "
-                f"{tensor.dtype}; real values are given as floats"
-            )
-    if column.dtype.kind == "f":
-        yield from _range_notes(float(column.min()), float(column.max()), tensor, origin)
-
-
-def _range_notes(
-    low: float, high: float, tensor: Tensor, origin: str, cure: str = ""
-) -> Iterator[str]:
-    limits = real_range(tensor)
-    if limits and limits[1] > WIDE and _are_pictures(low, high, tensor):
-        yield f"{origin}: {_pictures(limits, tensor, cure)}"
 
 
 def _only(arrays: Mapping[str, np.ndarray], tensor: Tensor, origin: str) -> np.ndarray:
@@ -238,106 +210,14 @@ def _column(array: np.ndarray, tensor: Tensor, origin: str) -> np.ndarray:
             f"{origin}: array of shape {list(shape)} does not fit {tensor.label()}; "
             f"need [{', '.join(map(str, need))}]"
         )
-    _check_dtype(column, tensor, origin)
+    check_dtype(column, tensor, origin)
     if column.dtype.kind == "f" and len(column):
-        _check_values(column, tensor, origin)
+        check_values(column, tensor, origin)
     return column
 
 
 def _fits(shape: tuple, wanted: tuple, signature: tuple) -> bool:
     return all(n == w or s < 0 for n, w, s in zip(shape, wanted, signature, strict=True))
-
-
-def _check_dtype(array: np.ndarray, tensor: Tensor, origin: str) -> None:
-    wanted = np.dtype(NUMPY[tensor.dtype])
-    if array.dtype == wanted or (
-        array.dtype.kind == "f" and (tensor.qparams or wanted.kind == "f")
-    ):
-        return
-    if array.dtype == np.uint8 and fills_range(tensor):
-        return
-    reals = " (stored) or floats (real values)" if tensor.qparams else ""
-    raise SampleError(
-        f"{origin}: array of {array.dtype} does not fit {tensor.label()}; need {wanted}{reals}"
-    )
-
-
-def _check_values(array: np.ndarray, tensor: Tensor, origin: str) -> None:
-    """Refuse floats that are no numbers, or that were plainly scaled for another input range."""
-    flat, low, high, outside = array.reshape(-1), np.inf, -np.inf, 0
-    limits = real_range(tensor)
-    for start in range(0, flat.size, CHUNK):
-        part = flat[start : start + CHUNK]
-        if not np.isfinite(part).all():
-            raise SampleError(f"{origin}: holds NaN or infinity, which no input value stands for")
-        low, high = min(low, float(part.min())), max(high, float(part.max()))
-        outside += _outside(part, tensor) if limits else 0
-    if limits:
-        _check_range(low, high, outside / flat.size, tensor, origin)
-
-
-def _outside(reals: np.ndarray, tensor: Tensor) -> int:
-    """How many values are more than a step outside a quantized input's range."""
-    low, high = real_range(tensor)
-    step = tensor.qparams.scales[0]
-    return int(np.count_nonzero((reals < low - step) | (reals > high + step)))
-
-
-def _check_range(
-    low: float, high: float, outside: float, tensor: Tensor, origin: str, cure: str = ""
-) -> None:
-    """Refuse real values in [low, high], a share of them outside, where the input's range is
-    plainly another one. cure: what to do, where that is not to scale an array otherwise."""
-    limits = real_range(tensor)
-    problem = _misfit(low, high, outside, limits, tensor)
-    if problem and _are_pictures(low, high, tensor):
-        raise SampleError(f"{origin}: {_pictures(limits, tensor, cure)}")
-    if problem:
-        raise SampleError(
-            f"{origin}: real values in [{low:.4g}, {high:.4g}] {problem} [{limits[0]:.4g}, "
-            f"{limits[1]:.4g}] of {tensor.label()}; "
-            f"{cure or 'scale them as the model was trained'}"
-        )
-
-
-def real_range(tensor: Tensor) -> tuple[float, float] | None:
-    """Least and greatest real value that a quantized input can store, or None."""
-    if tensor.qparams is None or tensor.qparams.per_axis or tensor.dtype not in RANGES:
-        return None
-    low, high = RANGES[tensor.dtype]
-    zero = tensor.qparams.zero_point
-    return tensor.qparams.scale * (low - zero), tensor.qparams.scale * (high - zero)
-
-
-def _misfit(low: float, high: float, outside: float, limits, tensor: Tensor) -> str:
-    """What is wrong with values in [low, high], as words before the input's range; or ""."""
-    if outside > OUTSIDE:
-        return f"leave ({outside:.0%} of them) the range"
-    if low == high:
-        return ""
-    if high - low < UNUSED * (limits[1] - limits[0]):
-        return "use almost nothing of the range"
-    # Where the zero point is 0 by rule, half a range may well be idle; where it was chosen, not.
-    chosen = tensor.dtype == "uint8" or (tensor.dtype == "int8" and tensor.qparams.zero_point != 0)
-    if chosen and low >= 0 and limits[0] <= -0.75 * limits[1]:
-        return "use only the upper half of the range"
-    return ""
-
-
-def _are_pictures(low: float, high: float, tensor: Tensor) -> bool:
-    """Whether real values in [low, high] look like pixels over 255."""
-    shape = tensor.shape
-    is_image = len(shape) == 4 and min(shape[1:3]) > 1 and shape[3] in MODES
-    return is_image and 0 <= low < 0.5 < high <= 1
-
-
-def _pictures(limits: tuple[float, float], tensor: Tensor, cure: str) -> str:
-    pixels = ", or give the pixels as uint8" if fills_range(tensor) else ""
-    scale = f"scale them to that range, as the model was trained{pixels}"
-    return (
-        f"real values look like pictures scaled to [0, 1], but those of {tensor.label()} are "
-        f"[{limits[0]:.4g}, {limits[1]:.4g}]; {cure or scale}"
-    )
 
 
 def _stored(array: np.ndarray, tensor: Tensor) -> np.ndarray:
@@ -388,7 +268,7 @@ def _image_notes(
     if how.mean is None or limits is None:
         return
     few = np.stack([read_pixels(files[i], tensor.shape[1:], how.crop) for i in chosen])
-    outside = _outside(real_values(few, how), tensor) / few.size
+    outside = outside_of(real_values(few, how), tensor) / few.size
     ends = real_values(np.array([[0], [255]]), how)
     std = 255 / (limits[1] - limits[0])
     cure = f"pixels 0 to 255 fill that with --mean {0.0 - limits[0] * std:.5g} --std {std:.5g}"
@@ -396,8 +276,8 @@ def _image_notes(
         cure += ", or without the two flags"
     judged = float(ends.min()), float(ends.max())
     origin = f"{folder}, {how.told()}"
-    _check_range(*judged, outside, tensor, origin, cure)
-    yield from _range_notes(*judged, tensor, origin, cure)
+    check_range(*judged, outside, tensor, origin, cure)
+    yield from range_notes(*judged, tensor, origin, cure)
 
 
 def random_samples(model: Model, count: int, seed: int = 0) -> Samples:
