@@ -160,3 +160,19 @@ def test_version():
 def test_a_path_instead_of_a_model(demo_model, call):
     with pytest.raises(TypeError, match=r"found str; load it first: tflite_requant\.load\(path\)"):
         call(str(demo_model))
+
+
+@pytest.mark.parametrize("given", [None, 3, ["int8"]], ids=str)
+def test_what_is_no_scheme(demo_model, given):
+    with pytest.raises(TypeError, match=rf"a Scheme, found {type(given).__name__}"):
+        tflite_requant.requantize(tflite_requant.load(demo_model), given)
+
+
+def test_a_scheme_by_its_path(demo_model, tmp_path):
+    from tflite_requant.schemes import preset_text
+
+    path = tmp_path / "npu.toml"
+    path.write_text(preset_text("int8"), "utf-8")
+    model = tflite_requant.load(demo_model)
+    made = [tflite_requant.requantize(model, s, "prior").model for s in (path, str(path), "int8")]
+    assert len({m.to_bytes() for m in made}) == 1

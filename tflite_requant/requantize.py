@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from os import PathLike
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tflite_requant.options import CORRECTIONS, Options
 from tflite_requant.outcome import Report
 from tflite_requant.planning.domains import ACCELERATOR_OPERATORS
 from tflite_requant.rewrite.idle import without_idle
-from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, load_scheme
+from tflite_requant.schemes import POWER_OF_TWO, RATIO, Scheme, scheme_of
 from tflite_requant.search import Bench, Found, Search, is_clearly_better
 from tflite_requant.validation import require_filled, unsound
 from tflite_requant.wording import plural
@@ -60,11 +61,11 @@ def screen(model: Model) -> None:
 
 def requantize(
     model: Model,
-    scheme: Scheme | str,
+    scheme: Scheme | str | PathLike,
     calibration: np.ndarray | Iterable | str | statistics.Statistics | None = None,
     options: Options | None = None,
 ) -> Result:
-    """Put a model on a scheme.
+    """Put a model on a scheme: one that is loaded, a preset's name, or the path of a .toml.
 
     calibration: samples on axis 0, or any iterable of samples (an array, or a tuple of arrays for
     several inputs); integers of the input's dtype are stored integers, floats real values. "prior":
@@ -72,11 +73,11 @@ def requantize(
     is better, see `statistics.default_calibration`. `statistics.measure(model, samples)` once, for
     several schemes.
 
-    Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError; TypeError for a
-    path instead of a model.
+    Raises RefusedError (all laws that forbid it), NotQuantizedError, SampleError, SchemeError;
+    TypeError for a path instead of a model, or what is no scheme.
     """
     require_model(model)
-    scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
+    scheme = scheme_of(scheme)
     options = options or Options()
     screen(model)
     require_filled(model)

@@ -5,6 +5,7 @@ from tflite_requant.schemes.loader import (
     parse_scheme,
     preset_names,
     preset_text,
+    scheme_of,
     scheme_text,
 )
 from tflite_requant.schemes.scheme import (
@@ -37,5 +38,6 @@ __all__ = [
     "parse_scheme",
     "preset_names",
     "preset_text",
+    "scheme_of",
     "scheme_text",
 ]

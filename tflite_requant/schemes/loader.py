@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,20 @@ def load_scheme(name_or_path: str | Path) -> Scheme:
     if path.suffix == ".toml":
         return parse_scheme(_file_text(path), str(name_or_path))
     return parse_scheme(preset_text(str(name_or_path)), str(name_or_path))
+
+
+def scheme_of(given: Scheme | str | PathLike) -> Scheme:
+    """A Scheme as it is, else what `load_scheme` makes of a name or path.
+
+    Raises SchemeError, TypeError for what is none of these.
+    """
+    if isinstance(given, Scheme):
+        return given
+    if not isinstance(given, (str, PathLike)):
+        raise TypeError(
+            f"need a scheme's name, the path of a .toml or a Scheme, found {type(given).__name__}"
+        )
+    return load_scheme(given)
 
 
 def _file_text(path: Path) -> str:
