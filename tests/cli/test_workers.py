@@ -13,7 +13,7 @@ import pytest
 
 from tflite_requant.cli import main
 from tflite_requant.cli.workers import executor_of
-from tflite_requant.errors import UsageError
+from tflite_requant.errors import Terminated, UsageError
 
 
 @pytest.mark.parametrize("flags", [["--jobs", "2"]], ids=["jobs"])
@@ -126,6 +126,24 @@ def test_what_a_signal_caught_at_work_says_nothing(signal, complains):
     )  # fmt: skip
     assert done.stdout.strip() in ("KeyboardInterrupt", "Terminated")
     assert ("ZipFile.__del__" in done.stderr) == complains
+
+
+@pytest.mark.parametrize(
+    "interrupt, code", [(KeyboardInterrupt, 130), (Terminated, 143)], ids=["interrupt", "terminate"]
+)
+@pytest.mark.parametrize("error", [ValueError, FileNotFoundError], ids=lambda e: e.__name__)
+def test_an_error_in_an_interrupts_place(tiny, capsys, monkeypatch, interrupt, code, error):
+    """What cleans up may fail on what the interrupt left: an archive that is being written into."""
+
+    def run(args):
+        try:
+            raise interrupt
+        finally:
+            raise error("there is an open writing handle")
+
+    monkeypatch.setattr("tflite_requant.cli.inspect.run", run)
+    assert main(["inspect", "tiny.tflite"]) == code
+    assert capsys.readouterr().err == "tflite-requant: interrupted\n"
 
 
 def test_a_cluster_by_its_address(demo_model, folder):

@@ -81,11 +81,14 @@ def run(args: argparse.Namespace) -> int:
     except MemoryError:
         complain("out of memory; nothing was written. Give it fewer samples, or more memory")
         return UNUSABLE
-    except OSError as error:
-        return _untold(error)
     except KeyboardInterrupt as error:
         return _interrupted(error)
     except Exception as error:
+        stop = _interrupt_behind(error)
+        if stop is not None:
+            return _interrupted(stop)
+        if isinstance(error, OSError):
+            return _untold(error)
         if args.verbose:
             complain("", traceback.format_exc().splitlines())
         what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -109,6 +112,16 @@ def _untold(error: OSError) -> int:
         what = f"{error.filename}: cannot be used"
     complain(f"{what}: {reason_of(error)}")
     return UNUSABLE
+
+
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The interrupt while which an error arose: an archive, for one, cannot be closed halfway into
+    a file, and says so in the interrupt's place."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, KeyboardInterrupt):
+            return error
+    return None
 
 
 def _interrupted(error: KeyboardInterrupt | None) -> int:
