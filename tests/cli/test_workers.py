@@ -54,18 +54,19 @@ def running(group: int) -> list[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["alone", "two-workers"])
 @pytest.mark.parametrize(
-    "numbers, code, left",
+    "numbers, codes, left",
     [
-        (["SIGINT"], 130, []),
-        (["SIGTERM"], 143, []),
-        (["SIGINT", "SIGINT"], 130, []),
-        (["SIGTERM", "SIGINT", "SIGTERM"], 143, []),
-        (["SIGKILL"], -9, None),
+        (["SIGINT"], {130}, []),
+        (["SIGTERM"], {143}, []),
+        (["SIGINT", "SIGINT"], {130}, []),
+        # Python handles what comes while it is busy in the order of numbers.
+        (["SIGTERM", "SIGINT", "SIGTERM"], {143, 130}, []),
+        (["SIGKILL"], {-9}, None),
     ],
     ids=["interrupt", "terminate", "interrupt-twice", "terminate-thrice", "kill"],
 )
 def test_an_interrupt_ends_all_processes_and_is_told_once(
-    demo_model, folder, numbers, code, left, jobs
+    demo_model, folder, numbers, codes, left, jobs
 ):
     """In the middle of the work. A terminal interrupts the whole group, SIGTERM has one address;
     more of them do not disturb what takes files away."""
@@ -85,7 +86,7 @@ def test_an_interrupt_ends_all_processes_and_is_told_once(
             send(process.pid, getattr(signal, number))
         time.sleep(0.01)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode in codes
     if left is not None:  # of a process that is killed, a temporary folder stays
         assert err == "tflite-requant: interrupted\n"
         assert os.listdir() == left
