@@ -1,12 +1,15 @@
 """Constants shared between operators, biases, and the words of the findings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from graphs import VALID, Net, kinds
 
+from tflite_requant.flatbuffer import read
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.requantize import Options, requantize
-from tflite_requant.testing import GraphBuilder, TensorSpec
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 
 EXACT = Options(correction=("exact-grid",))
 
@@ -217,3 +220,20 @@ def test_a_bias_of_several_dimensions(name):
     assert made.shape == (1, 1, 1, 2)
     assert made.qparams.axis == (3 if made.qparams.per_axis else 0)
     assert (name == "int8") == (made is model.main.tensors[b])
+
+
+@pytest.mark.parametrize("operator", ["FULLY_CONNECTED", "ADD"])
+def test_an_operator_without_options_gets_them_for_its_clamp(operator):
+    """A file may leave out a table all of whose fields are the default; uint8 stopped at 0."""
+    x, y = (TensorSpec("uint8", (1, 2), 0.1, 0, name=n) for n in "xy")
+    constant = TensorSpec("uint8", scale=0.05, zero_point=128, data=np.array([[1, 200], [90, 7]]))
+    if operator == "ADD":
+        constant = replace(constant, data=np.array([[1, 200]]))
+    model = one_operator_model(operator, [x, constant], [y])
+    (op,) = model.main.operators
+    bare = replace(model.main, operators=(replace(op, options=None),))
+    model = read(model.changed(subgraphs=(bare,)).to_bytes())
+    assert model.main.operators[0].options is None
+    made = read(requantize(model, "int16x8", "prior").model.to_bytes())
+    options = [o.options for o in made.main.operators if o.name == operator]
+    assert [o["fused_activation_function"] for o in options] == ["RELU"]

@@ -16,7 +16,7 @@ from tflite_requant.planning.dead import equivalents
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.runtime import RESOLVERS, litert_available, litert_run
 from tflite_requant.schemes import load_scheme
-from tflite_requant.testing import GraphBuilder, TensorSpec
+from tflite_requant.testing import GraphBuilder, TensorSpec, one_operator_model
 
 PROFILES = ("litert-reference", "litert-optimized", "litert-xnnpack")
 EVERY = np.arange(256).reshape(1, 16, 16, 1)
@@ -259,3 +259,10 @@ def test_channels_that_are_constant_lose_no_clamp(biases, lost):
         real_old = (old[..., 0].astype(float) - source.qparams.zero_point) * source.qparams.scale
         real_new = (new[..., 0].astype(float) - target.qparams.zero_point) * target.qparams.scale
         assert np.abs(real_new - real_old).max() <= target.qparams.scale / 2
+
+
+def test_data_without_axes_prove_nothing():
+    """A product takes them for one row; how many columns that has, its weights say."""
+    x, y = TensorSpec("uint8", (), 0.1, 0), TensorSpec("uint8", (1, 2), 0.1, 0)
+    w = TensorSpec("uint8", scale=0.05, zero_point=128, data=np.array([[1], [90]]))
+    assert equivalents(one_operator_model("FULLY_CONNECTED", [x, w], [y]).main) == {}

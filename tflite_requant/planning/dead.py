@@ -180,6 +180,8 @@ class _Sums:
         x, w, b = (op.input(roles[r]) for r in ("activation", "weights", "bias"))
         if not (_is_simple(tensors[x]) and tensors[w].is_constant and tensors[w].qparams):
             return None
+        if not tensors[x].shape:
+            return None
         if tensors[w].dtype not in TYPES or (b >= 0 and not tensors[b].is_constant):
             return None
         source, bias = tensors[w].qarray(), tensors[b].qarray() if b >= 0 else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tflite_requant.catalog import OpSpec, spec_of, version_of
+from tflite_requant.catalog.forms import FORMS
+from tflite_requant.flatbuffer import default_record
 from tflite_requant.model import Operator
 from tflite_requant.planning import gauge
 from tflite_requant.planning.features import features_of
@@ -15,6 +17,9 @@ def set_options(desk: Desk, op: Operator) -> None:
     """Fused activation, beta of a SOFTMAX that absorbs a gain, general arithmetic of int16."""
     activation = desk.plan.activation.get(op.index)
     if activation is not None:
+        if op.options is None:  # all of it is the default
+            own = default_record(FORMS[op.name].options)
+            desk.edit.set_operator(op.index, options=own)
         desk.edit.set_options(op.index, fused_activation_function=activation)
     gain = desk.plan.gains.get(op.inputs[0], 1.0) if op.inputs else 1.0
     if gain != 1 and gauge.absorbs_input_gain(op):
