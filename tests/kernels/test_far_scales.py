@@ -1,4 +1,4 @@
-"""Output scales far below the inputs': what is computed is LiteRT's, and the rest is refused."""
+"""Output scales far from the inputs': what is computed is LiteRT's, and the rest is refused."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ RESOLVERS = {
     "litert-optimized": "optimized",
     "litert-xnnpack": "default",
 }
-POWERS = (12, 20, 30, 34, 48, 100)
+POWERS = (12, 20, 30, 34, 48, 100, -8, -12, -20, -30, -64)  # below 0: coarser
 NAMES = ("MUL-uint8", "MUL-int8", "MUL-int16", "CONV_2D-int8", "CONV_2D-int16", "MEAN-uint8",
          "DEPTHWISE_CONV_2D-int16", "FULLY_CONNECTED-uint8", "RELU6-int16", "QUANTIZE-uint8",
-         "LSTM-int8", "SQRT-int16", "CONCATENATION-uint8", "BATCH_MATMUL-int16")  # fmt: skip
+         "LSTM-int8", "SQRT-int16", "RSQRT-int8", "CONCATENATION-uint8",
+         "BATCH_MATMUL-int16")  # fmt: skip
 
 
 def finer(model, power: int):
-    """The model with an output scale 2**power times as small."""
+    """The model with an output scale 2**power times as fine."""
     (output,) = model.main.outputs
     tensors = list(model.main.tensors)
     scale, zero = tensors[output].qparams.scale, tensors[output].qparams.zero_point

@@ -113,8 +113,8 @@ LAWS = (
     Law(
         "scales-apart",
         "What an accumulator is multiplied by is below 2^18, below 2^14 where accumulators of "
-        "int16 have 64 bits; from there on kernels leave their words, each in its own way. MUL is "
-        "verified at any.",
+        "int16 have 64 bits, and of RSQRT not below 2^-10; beyond, kernels leave their words, each "
+        "in its own way. MUL is verified at any.",
         "Measured: tests/kernels/test_far_scales.py",
     ),
     Law(

@@ -34,8 +34,9 @@ GATE_SCALE = 2.0**-12
 # what comes of it differs from kernel to kernel, and is not verified.
 FAR, WIDE_FAR = 2.0**18, 2.0**14
 WIDE = (*WEIGHTED, "BATCH_MATMUL")
-# MUL is verified at any; additions know their own limit; the rest only moves integers.
-ANY_FAR = ("MUL", "ADD", "SUB", "DEQUANTIZE")
+# MUL is verified at any; additions know their own limit.
+ANY_FAR = ("MUL", "ADD", "SUB")
+NEAR_ZERO = 2.0**-10  # of RSQRT, whose right shifts below it leave 32 bits
 OTHERS = "TFLite Micro may have a kernel of its own"
 
 
@@ -67,7 +68,7 @@ def refusals(profile: str, subgraph: Subgraph, op: Operator) -> list[Finding]:
     far = _far(op, inputs, outputs)
     if far:
         found, need = far
-        hint = "a scale as small as this is mostly that of a tensor that nothing depends on"
+        hint = "calibrate the model anew: no real range has such a scale"
         return [Finding("error", subgraph.label(op), "scales-apart", found, need, hint)]
     if profile in SHIFTS and outputs:
         for what, real in _multipliers(op, inputs, outputs[0]):
@@ -93,6 +94,10 @@ def _far(
         return None
     if data.qparams.per_axis or output.qparams.per_axis:
         return None
+    if op.name == "RSQRT":
+        least = float(1 / (np.sqrt(_scale(data)) * _scale(output)))
+        if least < NEAR_ZERO:
+            return f"1 / (sqrt(s_in) * s_out) is {least:.3g}", "2**-10 at least, as far as verified"
     named = list(_multipliers(op, inputs, output))
     limit = WIDE_FAR if data.dtype == "int16" and op.name in WIDE else FAR
     for what, real in named or [("s_in / s_out", _scale(data) / _scale(output))]:
