@@ -152,6 +152,8 @@ def _damage(root: Any, rng: random.Random, undo: list) -> None:
     owner = rng.choice(found[rng.choice(sorted(found))])
     table = type(owner).__name__.removesuffix("T")
     fields = [f for f in layout.TABLES[table] if f[1] != "deprecated"]
+    if not fields:  # QuantizeOptions, for one
+        return
     name, kind, kind_type, _ = rng.choice(fields)
     attribute = layout.attribute_name(name)
     old = getattr(owner, attribute)

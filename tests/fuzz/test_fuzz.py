@@ -5,6 +5,8 @@ from damage import Source
 from target import failures
 from unsound_models import CASES, convolution
 
+from tflite_requant.testing import TensorSpec, one_operator_model
+
 VARIANTS = 120
 UNWRITABLE = {"type"}  # the writer has no number for it
 
@@ -25,6 +27,12 @@ def test_variants_are_deterministic(demo, demo_model):
     again = Source(demo_model.read_bytes())
     assert [demo.variant(3, n) for n in range(40)] == [again.variant(3, n) for n in range(40)]
     assert len({demo.variant(3, n) for n in range(40)}) > 30
+
+
+def test_tables_without_fields_are_no_obstacle():
+    x, y = (TensorSpec("uint8", (1, 4), scale, 0) for scale in (0.1, 0.2))
+    source = Source(one_operator_model("QUANTIZE", [x], [y]).to_bytes())
+    assert len({source.variant(0, n) for n in range(200)}) > 100
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n not in UNWRITABLE])
