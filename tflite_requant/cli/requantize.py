@@ -8,24 +8,21 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
-from tflite_requant.cli import companions, entries, pictures, places, workers
+from tflite_requant.cli import companions, entries, nearness, pictures, places, workers
 from tflite_requant.cli.attempts import Attempt, answer, complain_of, value
 from tflite_requant.cli.depfile import depfile_bytes, files_of
 from tflite_requant.cli.gate import parse_conditions, unmet
 from tflite_requant.cli.lists import Joined, listed
+from tflite_requant.cli.output_paths import output_paths
 from tflite_requant.cli.refusals import naming
 from tflite_requant.cli.terminal import shows_progress
 from tflite_requant.errors import FormatError, RefusedError, SampleError, UsageError
-from tflite_requant.outcome import Report
-from tflite_requant.report.layout import plural
 from tflite_requant.report.numbers import MEASURED, NUMBERS, numbers
-from tflite_requant.report.words import sqnr_of
 from tflite_requant.schemes import Scheme, load_scheme
 from tflite_requant.spelling import or_meant
 
 SUMMARY = "Put a quantized TFLite model on a scheme that your hardware asks for."
 USAGE = "MODEL [flags]"
-MEASURED_SAMPLES = 16
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -92,9 +89,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--require", metavar="CONDITIONS", default="", action=Joined,
         help=f"such as 'exceptions==0,exact_weights>=99'; where one does not hold, nothing is "
         f"written. Numbers: {', '.join(NUMBERS)}; with samples {', '.join(MEASURED)}, which are "
-        f"measured on at most {MEASURED_SAMPLES} of the samples calibrated on: sqnr of the logits, "
-        "each sample's mean removed (compare's logits_sqnr), of a detector of the worse of the raw "
-        "boxes and scores that its post-processing reads, of others of the worst output",
+        f"measured on at most {nearness.MOST_SAMPLES} of the samples calibrated on: sqnr of the "
+        "logits, each sample's mean removed (compare's logits_sqnr), of a detector of the worse of "
+        "the raw boxes and scores that its post-processing reads, of others of the worst output",
     )  # fmt: skip
     build.add_argument(
         "--depfile", metavar="FILE", help="write what the outputs depend on, for Make"
@@ -139,44 +136,6 @@ def run(args: argparse.Namespace) -> tuple[int, str]:
         files.write_all(contents)
     complain_of(source, attempts)
     return (0 if good else 1), answer(args, source, attempts, good)
-
-
-def output_paths(source: Path, output: str | None, schemes: list[Scheme]) -> list[Path]:
-    """Where each scheme's model goes. Raises UsageError where two would share a file, or the source
-    is a folder or a stream, after which none can be named."""
-    if source.is_dir():
-        raise UsageError(f"{source}: cannot be read: is a directory")
-    names = [f"{source.stem}.{scheme.name}.tflite" for scheme in schemes]
-    double = next((s.name for i, s in enumerate(schemes) if s in schemes[:i] or
-                   s.name in [t.name for t in schemes[:i]]), None)  # fmt: skip
-    if double:
-        raise UsageError(f"--scheme: two schemes are named {double!r} and would share an output")
-    if output is None and _is_stream(source):
-        raise UsageError(f"{source}: no file that the result could be named after; give --output")
-    if output is None:
-        return [source.with_name(name) for name in names]
-    folder = Path(output)
-    if folder.is_dir():
-        return [folder / name for name in names]
-    if output.endswith("/"):
-        raise UsageError(f"{output}: cannot be written: the folder does not exist")
-    if len(schemes) == 1 and not folder.exists() and not folder.suffix:
-        raise UsageError(
-            f"{output}: does not exist; make the folder first, or name a file that ends in .tflite"
-        )
-    if len(schemes) > 1:
-        found = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(
-            f"{output}: {found}; {len(schemes)} schemes need a folder that exists as --output"
-        )
-    return [folder]
-
-
-def _is_stream(path: Path) -> bool:
-    """Whether it is a pipe or a device, or stands for what the program was given open."""
-    absolute = path.absolute()
-    given = str(absolute) == "/dev/stdin" or str(absolute.parent) in ("/dev/fd", "/proc/self/fd")
-    return path.exists() and (given or not path.is_file())
 
 
 def _options(args: argparse.Namespace):
@@ -234,9 +193,11 @@ def _attempt(
         return Attempt(scheme, output, refusal=error)
     report = result.report
     if samples is not None:
-        metrics, of = _measured(model, result.model, samples, args)
+        metrics, of = nearness.measured(
+            model, result.model, samples, shows_progress(args)
+        )
         report = replace(report, metrics=metrics, sqnr_of=of)
-    missed = unmet(conditions, numbers(report), _meant(report))
+    missed = unmet(conditions, numbers(report), nearness.meant(report))
     data = files.model_bytes(result.model)
     study = None
     if companions.wanted(args) and not missed:
@@ -298,33 +259,3 @@ def _statistics(args: argparse.Namespace, model, samples, schemes: list[Scheme])
             for way in dict.fromkeys(ways)
         }  # fmt: skip
     return [known[way] for way in ways]
-
-
-def _measured(source, model, samples, args) -> tuple[dict[str, float], str]:
-    """How close the result is to the source on a few of the samples, through our interpreter, and
-    what `sqnr` is of."""
-    from tflite_requant.accuracy import measure
-
-    table = measure(
-        source, {"result": model}, samples.limited(MEASURED_SAMPLES),
-        through="interpreter", ceiling=False, progress=shows_progress(args),
-    )  # fmt: skip
-    row = table.rows[0]
-    found = {"sqnr": row.sqnr, "logits_sqnr": row.sqnr, "kl": row.kl, "same_top1": row.same_top1}
-    raw = ""
-    if row.sqnr is None:
-        reals = [o for o in row.outputs if o.sqnr is not None]
-        worst = min(reals, key=lambda o: o.sqnr, default=None)
-        found["sqnr"] = worst.sqnr if worst else None
-        raw = worst.name if worst and row.boxes else ""
-    if row.same_top1 is not None:
-        found["same_top1"] = 100.0 * round(row.same_top1 * table.samples) / table.samples
-    found["samples"] = table.samples
-    told = {name: value for name, value in found.items() if value is not None}
-    return told, sqnr_of(row.sqnr is not None, raw)
-
-
-def _meant(report: Report) -> dict[str, str]:
-    """What the measured `sqnr` is of."""
-    count = plural(int(report.metrics.get("samples", 0)), "sample")
-    return {"sqnr": f"of the {report.sqnr_of}, on {count}"}
