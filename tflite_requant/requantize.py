@@ -24,8 +24,6 @@ from tflite_requant.search import Bench, Found, Search, is_clearly_better
 from tflite_requant.validation import require_filled, unsound
 from tflite_requant.wording import plural
 
-SEARCH_SAMPLES = 32  # images that are made up for a search without samples
-
 __all__ = ["CORRECTIONS", "Options", "Result", "requantize", "screen"]
 
 
@@ -118,7 +116,7 @@ def _searched(draft: Draft, plain: Model) -> tuple[Model, Found]:
     if not samples or draft.known.made_up:
         on = "synthetic image"
     if not samples:
-        samples = tuple(statistics.SyntheticImages(model, SEARCH_SAMPLES, options.seed))
+        samples = tuple(statistics.SyntheticImages(model, seed=options.seed))
     judges = samples[2::3] or samples
     scheme = draft.scheme
     follows = scheme.weights.scale == POWER_OF_TWO or scheme.activations.scale == RATIO

@@ -8,12 +8,20 @@ import pytest
 from tflite_requant.errors import SampleError, UsageError
 from tflite_requant.files import load
 from tflite_requant.schemes import load_scheme
-from tflite_requant.statistics import default_calibration, is_data_free, measure, synthetic
-from tflite_requant.statistics.synthetic import SCENES, SyntheticImages
+from tflite_requant.statistics import (
+    brushes,
+    default_calibration,
+    is_data_free,
+    measure,
+    scenes,
+    synthetic,
+)
+from tflite_requant.statistics.scenes import SCENES, lit
+from tflite_requant.statistics.synthetic import SyntheticImages
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 DEMO = "examples/demo/digits_qat_uint8.tflite"
-FIRST_SHA256 = "3902f981fefd6859197de9e7e31404b9fecf49ed22a10044d84f0713477bfc47"
+FIRST_SHA256 = "92a8b8207ecf8abda6005dfb59ec47005fb7fc3da22eca5a20763051c931a2c3"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,8 @@ def test_image_n_does_not_depend_on_how_many_are_made(demo):
 
 
 def test_the_images_are_these_on_every_machine(demo):
-    data = b"".join(i.tobytes() for i in SyntheticImages(demo, 4, seed=0))
+    """Two of each kind; figures are painted with everything that scenes are made of."""
+    data = b"".join(i.tobytes() for i in SyntheticImages(demo, 2 * len(SCENES), seed=0))
     assert hashlib.sha256(data).hexdigest() == FIRST_SHA256
 
 
@@ -63,12 +72,52 @@ def test_scenes_have_contrast_at_every_scale(scene):
     """Halving the resolution leaves most of the contrast of neighbours, as in photographs."""
     ratios = []
     for seed in range(8):
-        image = scene(np.random.default_rng(seed), 96, 96, 3)
-        assert image.shape == (96, 96, 3)
+        rng = np.random.default_rng(seed)
+        image = lit(rng, scene(rng, 96, 96, 3))
         half = image.reshape(48, 2, 48, 2, 3).mean(axis=(1, 3))
         fine, coarse = (abs(np.diff(i, axis=1)).mean() for i in (image, half))
         ratios.append(coarse / fine)
-    assert 1.0 < min(ratios) and max(ratios) < 2.0
+    assert 0.7 < min(ratios) and max(ratios) < 2.0
+    assert 1.1 < np.mean(ratios) < 1.7
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (4, 9, 3), (5, 200, 1), (31, 8, 3)], ids=str)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.__name__)
+def test_scenes_of_any_size(scene, shape):
+    for seed in range(20):
+        image = scene(np.random.default_rng(seed), *shape)
+        assert image.shape == shape
+        assert -0.5 < image.min() and image.max() < 1.5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_light_and_grain_are_of_no_side(channels):
+    """On average they leave a scene as it is, but for daylight, and no two alike."""
+    scene = np.random.default_rng(0).uniform(size=(8, 8, channels))
+    images = np.stack([lit(np.random.default_rng(seed), scene) for seed in range(2000)])
+    daylight = 0.35 * scenes.DAYLIGHT if channels == 3 else 0.0
+    assert abs(images.mean(axis=0) - scene - daylight).max() < 0.02
+    assert images.std(axis=0).min() > 0.05
+
+
+def test_a_zoomed_image_is_its_corner():
+    rows, columns = np.mgrid[:32, :48].astype(float)
+    image = np.stack([rows, columns], axis=-1)
+    assert np.array_equal(brushes.zoomed(image, 1), image)
+    twice = brushes.zoomed(image, 2)
+    assert twice.shape == image.shape
+    assert np.allclose(twice[-1, -1], (15, 23)) and np.allclose(twice[0, 0], 0)
+    assert np.allclose(np.diff(twice[:, 0, 0]), 15 / 31)
+
+
+def test_a_figure_stands_before_its_ground(monkeypatch):
+    """What is in the middle hides the ground, what is at the border does not."""
+    monkeypatch.setattr(scenes, "_any", lambda rng, h, w, c: np.zeros((h, w, c)))
+    monkeypatch.setattr(scenes, "_mirrored", lambda rng, h, w, c: np.ones((h, w, c)))
+    monkeypatch.setattr(scenes, "_tiled", lambda rng, h, w, c: np.ones((h, w, c)))
+    images = [scenes.figures_scene(np.random.default_rng(s), 48, 48, 1) for s in range(60)]
+    shown = np.mean([i[..., 0] > 0 for i in images], axis=0)
+    assert shown[20:28, 20:28].mean() > 0.3 > 0.1 > shown[:3].mean()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tflite_requant.model.dtypes import RANGES
 from tflite_requant.statistics.synthetic import SyntheticImages
 
 EXAMPLES = 2
+MADE_UP = 5  # images: one of each kind
 # What follows the tensors that are judged: curves and orders that hide how much has changed.
 FINAL = {
     "ARG_MAX", "CAST", "CUSTOM", "DEQUANTIZE", "EXPAND_DIMS", "LOGISTIC", "LOG_SOFTMAX", "QUANTIZE",
@@ -114,7 +115,7 @@ def _distance(base: list[np.ndarray], other: list[np.ndarray]) -> float:
 def _made_up(model: Model) -> Iterator[list[np.ndarray]]:
     """Images where the model takes one, else random integers."""
     try:
-        for image in SyntheticImages(model, EXAMPLES):
+        for image in SyntheticImages(model, MADE_UP):
             yield [image]
         return
     except SampleError:

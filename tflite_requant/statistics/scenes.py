@@ -1,146 +1,148 @@
-"""Pictures of nothing, in two kinds: noise at all scales with a few shapes on it, and leaves.
+"""Pictures of nothing, in several kinds, all lit and grained alike.
 
-Noise: natural images have a 1/f spectrum, as much contrast at every scale. Value noise has it too:
-random grids of cell sizes 1, 2, 4, ... are interpolated and added, weighted by their cell size to a
-power. Boxes, ellipses and gratings add edges.
+What a network's last layers see depends on what it takes a picture for; so the kinds are as
+different as few rules can make them. Noise: as much contrast at every scale, and a few shapes.
+Leaves: natural images are of objects that hide each other, whatever the distance (Lee, Mumford and
+Huang, Occlusion models for natural images, 2001). Figures: one to three things in the middle,
+symmetric or tiled or neither, before a ground that is out of focus. Horizons: a sky above. Lines:
+straight ones, thick or thin.
 
-Leaves: natural images are of objects that hide each other, whatever the distance. Shaded, textured
-shapes fall upon each other, their sizes drawn with density r**-3: the one law under which a picture
-looks alike at every magnification (Lee, Mumford and Huang, Occlusion models for natural images,
-2001).
-
-Scenes are float64 [H, W, C] around 0..1. All is elementwise and drawn from uniform numbers, so that
-they are the same on every machine.
+Scenes are float64 [H, W, C] around 0..1, painted with `brushes`: the same on every machine.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-MAX_SHAPES = 11
-SHARED_COLOUR = 0.8  # how much of a noise field all colours have in common
+from tflite_requant.statistics.brushes import (
+    TEXTURE,
+    Rng,
+    blurred,
+    colour,
+    direction,
+    draw_line,
+    draw_shape,
+    drop_leaf,
+    leaf_radius,
+    texture,
+    zoomed,
+)
 
-LEAVES = 250
-LEAST_LEAF, LARGEST_LEAF = 0.02, 0.6  # radii, of the longer side
-COLOURFUL = 0.2  # how far colours of a leaf are from its grey
-SHADE, TEXTURE = 0.25, 0.2
-FIELDS = 4  # textures of a scene
+MAX_SHAPES, LEAVES, LEAST_LINES, MAX_LINES = 11, 250, 3, 40
+FIELDS = 4  # textures of a scene with leaves
+SKY, BOARD = 0.15, 0.3  # the most that textures of a sky, and of what lines lie on, are off it
+SHARED = 0.8  # how much of a noise field all colours have in common
+ROUGH = (0.1, 1.0)  # slopes of its spectrum
+
+GRAIN, LIGHT, VIVID = 0.25, 0.35, 2.0  # the most of them; of VIVID, 1 is as painted, 0 grey
+DAYLIGHT = np.array([0.04, 0.0, -0.06])  # red, green and blue: photographs are warm
 
 
-def noise_scene(rng: np.random.Generator, height: int, width: int, channels: int) -> np.ndarray:
-    """Noise that has as much contrast at every scale, and up to 11 shapes on it."""
-    image = _noise_image(rng, height, width, channels)
+def noise_scene(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    """Noise at all scales, and up to 11 shapes on it."""
+    shared = texture(rng, height, width, *ROUGH)
+    image = np.empty((height, width, channels))
+    for c in range(channels):
+        own = texture(rng, height, width, *ROUGH) if channels > 1 else shared
+        image[..., c] = 0.5 + 0.5 * (SHARED * shared + (1 - SHARED) * own)
     for _ in range(int(rng.integers(0, MAX_SHAPES + 1))):
-        _draw_shape(rng, image)
+        draw_shape(rng, image)
     return image
 
 
-def leaves_scene(rng: np.random.Generator, height: int, width: int, channels: int) -> np.ndarray:
+def leaves_scene(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
     """Ellipses and boxes of all sizes that hide each other, out of focus in two of three."""
-    side = max(height, width)
-    fields = [_texture(rng, height, width) for _ in range(FIELDS)]
-    image = np.empty((height, width, channels))
-    image[:] = _colour(rng, channels)
+    fields = [texture(rng, height, width) for _ in range(FIELDS)]
+    image = _plain(rng, height, width, channels)
     image += TEXTURE * rng.uniform() * fields[0][..., None]
-    most, least = (LEAST_LEAF * side) ** -2.0, (LARGEST_LEAF * side) ** -2.0
     for _ in range(LEAVES):
-        radius = 1.0 / math.sqrt(rng.uniform(least, most))
-        _drop_leaf(rng, image, fields, radius)
+        drop_leaf(rng, image, fields, leaf_radius(rng, max(height, width)))
     for _ in range(int(rng.integers(0, 3))):
-        image = _blurred(image)
+        image = blurred(image)
     return np.clip(image, 0.0, 1.0)
 
 
-def _noise_image(rng: np.random.Generator, height: int, width: int, channels: int) -> np.ndarray:
-    slope = rng.uniform(0.8, 1.4)
-    shared = _value_noise(rng, height, width, slope)
-    image = np.empty((height, width, channels))
-    for c in range(channels):
-        own = _value_noise(rng, height, width, slope) if channels > 1 else shared
-        image[..., c] = SHARED_COLOUR * shared + (1 - SHARED_COLOUR) * own
-    low, high = image.min(), image.max()
-    return (image - low) / max(high - low, 1e-9)
-
-
-def _value_noise(rng: np.random.Generator, height: int, width: int, slope: float) -> np.ndarray:
-    total = np.zeros((height, width))
-    cell = 1
-    while cell < 2 * max(height, width):
-        rows, columns = height // cell + 2, width // cell + 2
-        total += (
-            cell**slope
-            / max(height, width)
-            * _stretched(rng.uniform(-1.0, 1.0, (rows, columns)), cell, height, width)
-        )
-        cell *= 2
-    return total
-
-
-def _stretched(grid: np.ndarray, cell: int, height: int, width: int) -> np.ndarray:
-    """Bilinear interpolation of a grid whose points are `cell` pixels apart."""
-    y, x = np.arange(height) / cell, np.arange(width) / cell
-    top, left = y.astype(np.int64), x.astype(np.int64)
-    fy, fx = (y - top)[:, None], (x - left)[None, :]
-    above = grid[top][:, left] * (1 - fx) + grid[top][:, left + 1] * fx
-    below = grid[top + 1][:, left] * (1 - fx) + grid[top + 1][:, left + 1] * fx
-    return above * (1 - fy) + below * fy
-
-
-def _draw_shape(rng: np.random.Generator, image: np.ndarray) -> None:
-    """A box, an ellipse or a grating of one colour, in place."""
-    height, width, channels = image.shape
-    size_y, size_x = (int(rng.integers(2, max(n // 2, 3))) for n in (height, width))
-    top, left = int(rng.integers(0, height - 1)), int(rng.integers(0, width - 1))
-    colour, kind = rng.uniform(0.0, 1.0, channels), int(rng.integers(0, 3))
+def figures_scene(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    """Roundish things near the middle, of any texture, often symmetric, before a blurred ground."""
+    image = _any(rng, height, width, channels)
+    for _ in range(int(rng.integers(0, 4))):
+        image = blurred(image)
+    image = zoomed(image, int(rng.integers(1, 5)))
     rows, columns = np.ogrid[:height, :width]
-    dy, dx = (rows - top) / size_y, (columns - left) / size_x
-    if kind == 0:
-        inside = (abs(dy) < 0.5) & (abs(dx) < 0.5)
-    elif kind == 1:
-        inside = dy * dy + dx * dx < 0.25
-    else:
-        period = int(rng.integers(2, max(min(height, width) // 4, 3)))
-        inside = (abs(dy) < 0.5) & (abs(dx) < 0.5) & ((rows + columns) // period % 2 == 0)
-    image[inside] = colour
+    for _ in range(int(rng.integers(1, 4))):
+        inner = (_any, _mirrored, _tiled)[int(rng.integers(3))](rng, height, width, channels)
+        radii, middle = rng.uniform(0.1, 0.45, 2), rng.uniform(0.3, 0.7, 2)
+        wobble = rng.uniform(0.0, 1.5) * texture(rng, height, width)
+        dy = (rows / height - middle[0]) / radii[0]
+        dx = (columns / width - middle[1]) / radii[1]
+        inside = dy * dy + dx * dx + wobble < 1
+        tint = np.clip(1 + rng.uniform(-0.4, 0.4, channels), 0.3, 1.6)
+        image[inside] = np.clip(inner * tint, 0.0, 1.0)[inside]
+    return image
 
 
-def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Noise in -1..1."""
-    field = _value_noise(rng, height, width, rng.uniform(0.6, 1.4))
-    low, high = field.min(), field.max()
-    return 2.0 * (field - low) / max(high - low, 1e-9) - 1.0
+def horizon_scene(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    """A sky that changes its colour towards an uneven horizon, and another scene below."""
+    ground, falling = _any(rng, height, width, channels), np.arange(height)[:, None, None] / height
+    sky = colour(rng, channels) + (colour(rng, channels) - 0.5) * falling
+    sky = sky + SKY * rng.uniform() * texture(rng, height, width)[..., None]
+    line = rng.uniform(0.2, 0.8) + 0.1 * rng.uniform() * texture(rng, height, width)[height // 2]
+    return np.where(falling < line[None, :, None], np.clip(sky, 0.0, 1.0), ground)
 
 
-def _colour(rng: np.random.Generator, channels: int) -> np.ndarray:
-    """A grey and little more."""
-    return np.clip(rng.uniform() + COLOURFUL * rng.uniform(-1.0, 1.0, channels), 0.0, 1.0)
+def lines_scene(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    """Straight lines on a plain ground."""
+    image = _plain(rng, height, width, channels)
+    image += BOARD * rng.uniform() * texture(rng, height, width)[..., None]
+    for _ in range(int(rng.integers(LEAST_LINES, MAX_LINES))):
+        draw_line(rng, image)
+    return np.clip(image, 0.0, 1.0)
 
 
-def _drop_leaf(
-    rng: np.random.Generator, image: np.ndarray, fields: list[np.ndarray], radius: float
-) -> None:
-    """A turned ellipse or box that hides what lies below, in place."""
-    height, width, channels = image.shape
-    y, x = rng.uniform(0, height), rng.uniform(0, width)
-    ratio, is_box = rng.uniform(0.3, 1.0), rng.uniform() < 1 / 3
-    turn = rng.uniform(-1.0, 1.0, 2)
-    turn /= max(math.sqrt(turn[0] ** 2 + turn[1] ** 2), 1e-9)
-    colour, texture = _colour(rng, channels), TEXTURE * rng.uniform() * fields[rng.integers(FIELDS)]
-    shade = SHADE * rng.uniform(-1.0, 1.0, 2)
-    rows = slice(max(int(y - radius), 0), min(int(y + radius) + 2, height))
-    columns = slice(max(int(x - radius), 0), min(int(x + radius) + 2, width))
-    dy = (np.arange(rows.start, rows.stop) - y)[:, None] / radius
-    dx = (np.arange(columns.start, columns.stop) - x)[None, :] / radius
-    a, b = dy * turn[0] + dx * turn[1], (dx * turn[0] - dy * turn[1]) / ratio
-    inside = (abs(a) < 0.7) & (abs(b) < 0.7) if is_box else a * a + b * b < 1
-    relief = shade[0] * dy + shade[1] * dx + texture[rows, columns]
-    image[rows, columns][inside] = (colour + relief[..., None])[inside]
+def lit(rng: Rng, scene: np.ndarray) -> np.ndarray:
+    """The scene under uneven light of some colour, more or less vivid, with a grain that is not
+    everywhere the same."""
+    height, width, channels = scene.shape
+    grey = scene.sum(axis=2, keepdims=True) / channels
+    scene = grey + (scene - grey) * rng.uniform(0.0, VIVID)
+    strength = 0.5 + 0.5 * texture(rng, height, width, 0.8, 1.4)
+    grain = GRAIN * rng.uniform() * strength * texture(rng, height, width, -0.2, 0.6)
+    light = LIGHT * rng.uniform() * texture(rng, height, width, 1.2, 1.6)
+    image = scene + (grain + light)[..., None]
+    warmth = rng.uniform(-0.3, 1.0)
+    return image + warmth * DAYLIGHT if channels == len(DAYLIGHT) else image
 
 
-def _blurred(image: np.ndarray) -> np.ndarray:
-    """Each pixel half itself, half its neighbours; the border is repeated."""
-    wide = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    around = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
-    return (4 * image + around) / 8
+SCENES = (noise_scene, leaves_scene, figures_scene, horizon_scene, lines_scene)
+
+
+def _plain(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    image = np.empty((height, width, channels))
+    image[:] = colour(rng, channels)
+    return image
+
+
+def _any(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    kind = leaves_scene if rng.uniform() < 0.5 else noise_scene
+    return kind(rng, height, width, channels)
+
+
+def _mirrored(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    image = _any(rng, height, width, channels)
+    left = width // 2
+    image[:, width - left :] = np.flip(image[:, :left], axis=1)
+    return image
+
+
+def _tiled(rng: Rng, height: int, width: int, channels: int) -> np.ndarray:
+    """A small scene again and again, mirrored or not, turned by any angle."""
+    count = int(rng.integers(3, 14))
+    tile = _any(rng, max(height // count, 4), max(width // count, 4), channels)
+    for axis in (0, 1):
+        if rng.uniform() < 0.5:
+            tile = np.concatenate([tile, np.flip(tile, axis)], axis)
+    turn, zoom = direction(rng), rng.uniform(0.7, 1.5)
+    rows, columns = np.ogrid[:height, :width]
+    y = ((rows * turn[0] + columns * turn[1]) * zoom).astype(np.int64) % tile.shape[0]
+    x = ((columns * turn[0] - rows * turn[1]) * zoom).astype(np.int64) % tile.shape[1]
+    return tile[y, x]

@@ -1,7 +1,7 @@
 """Images that nobody took. For moments, never for ranges.
 
-One of every two is noise, the other leaves (see `scenes`), in an order drawn by lot: whoever takes
-every second or third of them gets both kinds. Each has a contrast and a brightness of its own.
+All kinds of `scenes` come equally often, in an order drawn by lot: whoever takes every second or
+third of them gets all kinds. Each has a contrast and a brightness of its own.
 Seeded: the same images on every machine.
 """
 
@@ -14,11 +14,10 @@ import numpy as np
 from tflite_requant.errors import SampleError
 from tflite_requant.model import Model, Tensor
 from tflite_requant.model.dtypes import RANGES
-from tflite_requant.statistics.scenes import leaves_scene, noise_scene
+from tflite_requant.statistics.scenes import SCENES, lit
 
-DEFAULT_COUNT = 32
+DEFAULT_COUNT = 45  # nine of each kind
 CHANNELS = (1, 3)
-SCENES = (noise_scene, leaves_scene)
 
 
 class SyntheticImages:
@@ -48,7 +47,7 @@ class SyntheticImages:
 
     def _image(self, rng: np.random.Generator, scene: Callable) -> np.ndarray:
         _, height, width, channels = self.tensor.shape
-        image = scene(rng, height, width, channels)
+        image = lit(rng, scene(rng, height, width, channels))
         contrast, brightness = rng.uniform(0.4, 1.2), rng.uniform(0.3, 0.7)
         shown = np.clip((image - 0.5) * contrast + brightness, 0.0, 1.0)
         low, high = RANGES[self.tensor.dtype]
