@@ -17,7 +17,7 @@ from tflite_requant.statistics import (
     synthetic,
 )
 from tflite_requant.statistics.scenes import SCENES, lit
-from tflite_requant.statistics.synthetic import SyntheticImages
+from tflite_requant.statistics.synthetic import DEFAULT_COUNT, SyntheticImages
 from tflite_requant.testing import TensorSpec, one_operator_model
 
 DEMO = "examples/demo/digits_qat_uint8.tflite"
@@ -136,6 +136,16 @@ def test_words_that_need_no_data(word, demo):
     known = measure(demo, word)
     assert known.origin.startswith("no data")
     assert known.moments and not known.hits
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("docs/cli.md", "on {} that are made up"), ("docs/samples.md", "no data; {} or N images"),
+     ("docs/accuracy.md", "Synthetic images ({}, nine each of five kinds")],
+)  # fmt: skip
+def test_what_is_told_of_their_number(request, file, words):
+    assert words.format(DEFAULT_COUNT) in (request.config.rootpath / file).read_text("utf-8")
+    assert 9 * len(SCENES) == DEFAULT_COUNT
 
 
 @pytest.mark.parametrize("word", ["synthetic:x", "synthetc", "synthetic:-1"])

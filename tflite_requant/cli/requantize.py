@@ -193,9 +193,7 @@ def _attempt(
         return Attempt(scheme, output, refusal=error)
     report = result.report
     if samples is not None:
-        metrics, of = nearness.measured(
-            model, result.model, samples, shows_progress(args)
-        )
+        metrics, of = nearness.measured(model, result.model, samples, shows_progress(args))
         report = replace(report, metrics=metrics, sqnr_of=of)
     missed = unmet(conditions, numbers(report), nearness.meant(report))
     data = files.model_bytes(result.model)
