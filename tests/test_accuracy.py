@@ -277,7 +277,7 @@ def test_the_tool_calibrates_as_the_program_does(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == (
-        "2 random samples, our interpreter, no data (analytic prior) for int8; no data (45 "
+        "2 random samples, our interpreter, no data (analytic prior) for int8; no data (90 "
         "synthetic images) for symmetric-po2, seed 0"
     )
 

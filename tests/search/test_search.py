@@ -122,15 +122,15 @@ def test_what_the_file_remembers_is_what_the_search_chose(source, known, searche
 @pytest.mark.slow
 def test_on_the_demo_images_are_made_up_where_asked(demo_model):
     found = requantize(load(demo_model), "symmetric-po2", "synthetic", Options(search=True))
-    assert "no data (45 synthetic images); " in found.report.data
-    assert " searched on 45 synthetic images, " in found.report.data
+    assert "no data (90 synthetic images); " in found.report.data
+    assert " searched on 90 synthetic images, " in found.report.data
     assert " 0.00 dB" not in found.report.data
 
 
 def test_without_samples_images_are_made_up(source):
     found = requantize(source, "symmetric", "prior", Options(search=True, correction=ALONE))
     assert "no data (analytic prior); " in found.report.data
-    assert " searched on 45 synthetic images, " in found.report.data
+    assert " searched on 90 synthetic images, " in found.report.data
 
 
 @pytest.mark.parametrize("channels", [1, 2], ids=["a spectrogram, perhaps", "no image"])

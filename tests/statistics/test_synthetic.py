@@ -141,11 +141,11 @@ def test_words_that_need_no_data(word, demo):
 @pytest.mark.parametrize(
     ("file", "words"),
     [("docs/cli.md", "on {} that are made up"), ("docs/samples.md", "no data; {} or N images"),
-     ("docs/accuracy.md", "Synthetic images ({}, nine each of five kinds")],
+     ("docs/accuracy.md", "Synthetic images ({}, eighteen each of five kinds")],
 )  # fmt: skip
 def test_what_is_told_of_their_number(request, file, words):
     assert words.format(DEFAULT_COUNT) in (request.config.rootpath / file).read_text("utf-8")
-    assert 9 * len(SCENES) == DEFAULT_COUNT
+    assert 18 * len(SCENES) == DEFAULT_COUNT
 
 
 @pytest.mark.parametrize("word", ["synthetic:x", "synthetc", "synthetic:-1"])

@@ -81,7 +81,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--search", action="store_true",
         help="run the model again and again, and keep the activation scales under which its "
         "outputs stay closest to the source's; takes minutes. It needs samples of --calibration; "
-        "a model of colour images can do without, on 45 that are made up",
+        "a model of colour images can do without, on 90 that are made up",
     )  # fmt: skip
     how.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     build = parser.add_argument_group("for builds")

@@ -16,7 +16,7 @@ from tflite_requant.model import Model, Tensor
 from tflite_requant.model.dtypes import RANGES
 from tflite_requant.statistics.scenes import SCENES, lit
 
-DEFAULT_COUNT = 45  # nine of each kind
+DEFAULT_COUNT = 90  # eighteen of each kind
 CHANNELS = (1, 3)
 
 
