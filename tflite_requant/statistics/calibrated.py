@@ -35,7 +35,7 @@ from tflite_requant.wording import plural
 ROWS = 512  # output positions of a sample that enter a convolution's covariance
 DEPTHWISE_ROWS = 256
 LEVELS = 256  # of 8-bit tensors
-KEPT = 48  # samples that are kept for what has to run the model again
+KEPT = 96  # samples that are kept for what has to run the model again
 PART = 8  # samples that a worker runs before it answers
 # Fields of Sums that add up over samples, and those that all samples share.
 ADDED = ("mean_sum", "mean_count", "row_sum", "product_sum", "rows")
