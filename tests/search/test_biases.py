@@ -11,7 +11,7 @@ from tflite_requant.model import Edit, QArray
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 from tflite_requant.schemes import load_scheme
 from tflite_requant.search import LITERT, biases
-from tflite_requant.search.biases import Walk, corrected
+from tflite_requant.search.biases import Rule, Walk, corrected
 
 WITHOUT = Options(correction=tuple(c for c in CORRECTIONS if c != "sequential-bias"))
 
@@ -75,18 +75,42 @@ def test_only_chosen_operators_are_corrected(source, samples):
 
 
 def test_what_makes_outputs_worse_is_left_out(source, samples, monkeypatch):
-    monkeypatch.setattr(biases, "is_better", lambda found, noise: False)
+    monkeypatch.setattr(biases, "RULES", (Rule(share=0.0, most=0.5),))
     broken = shifted(source, 0, 3)
     law = load_scheme("symmetric").bias
     assert corrected(source, broken, EmptyPlan(source), samples, law, {0}) is broken
 
 
-def test_better_is_less_altogether_and_on_most_samples():
-    assert biases.is_better([1, 1, 1, 1], [2, 2, 2, 2])
-    assert not biases.is_better([2, 2, 2, 2], [2, 2, 2, 2])
-    assert not biases.is_better([0, 2, 2, 2], [2, 2, 2, 2])
-    assert not biases.is_better([1.999] * 4, [2, 2, 2, 2])
-    assert not biases.is_better([1, 1, 1, 9], [2, 2, 2, 2])
+@pytest.mark.parametrize("first", [True, False], ids=["first", "second"])
+def test_the_better_walk_stays(source, samples, monkeypatch, first):
+    """Whichever it is: of two, one may correct nothing."""
+    rules = (Rule(share=0.999, most=0.5), Rule(share=0.0, most=0.5))
+    monkeypatch.setattr(biases, "RULES", rules if first else rules[::-1])
+    broken, law = shifted(source, 0, 3), load_scheme("symmetric").bias
+    found = corrected(source, broken, EmptyPlan(source), samples, law, {0})
+    index = source.main.operators[0].inputs[2]
+    assert bytes(found.main.tensors[index].data) == bytes(source.main.tensors[index].data)
+
+
+@pytest.mark.parametrize(
+    ("found", "stays"),
+    [
+        pytest.param([1, 1, 1, 1], True, id="less-on-all"),
+        pytest.param([1, 2, 1, 2], True, id="less-on-half"),
+        pytest.param([0, 2, 2, 2], False, id="less-on-a-quarter"),
+        pytest.param([2, 2, 2, 2], False, id="alike"),
+        pytest.param([1, 1, 1, 9], False, id="more-altogether"),
+        pytest.param([1.997] * 4, True, id="just-enough"),
+        pytest.param([1.999] * 4, False, id="too-little"),
+    ],
+)
+def test_better_is_less_altogether_and_on_enough_samples(found, stays):
+    assert Rule(share=0.999, most=0.5).is_better(found, [2, 2, 2, 2]) is stays
+
+
+def test_the_second_rule_asks_for_more():
+    first, second = biases.RULES
+    assert second.share < first.share and second.most > first.most
 
 
 @pytest.mark.parametrize("name", ["symmetric-po2-per-tensor", "symmetric-per-tensor"])

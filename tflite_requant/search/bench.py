@@ -11,8 +11,6 @@ from tflite_requant.search.runner import LITERT, Runner, Variant, source_profile
 
 # After so many samples, noise above that share of the rival's loses: a few tell most of the bad.
 RACE = ((4, 1.05), (12, 1.01))
-MOST = 0.7  # share of the judging samples on which a change has to lower the outputs' noise
-GAIN = 0.997  # share of the noise that it has to reach: less would be luck, or the rounding's
 CLEAR = 0.9  # the same of a whole search: what gained less was no better on samples of neither part
 
 
@@ -60,12 +58,6 @@ def _meaning(plan: Plan, tensor: int) -> Meaning:
     gain = plan.gains.get(tensor, 1.0)
     offset = plan.offsets.get(tensor, 0.0) / gain
     return Meaning(kind.qparams.scale / gain, kind.qparams.zero_point, offset)
-
-
-def is_better(found: list[float], noise: list[float]) -> bool:
-    """Less noise altogether, and on most samples: a few would be luck."""
-    won = sum(f < n for f, n in zip(found, noise, strict=True))
-    return sum(found) < GAIN * sum(noise) and won >= MOST * len(noise)
 
 
 def is_clearly_better(found: list[float], noise: list[float]) -> bool:

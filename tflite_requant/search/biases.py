@@ -10,12 +10,15 @@ Operators are walked in order, each with the biases before it corrected: so M ho
 weights and other grids made of m on the way; what multiplies a SOFTMAX's output takes the mean of
 that one's rounding, too. In some networks the corrections feed upon each other and grow from block
 to block; so each stays only if the outputs are closer to the source's with it.
+
+A small gain early can bar the way to a larger one later. So there are two walks, of which the second
+passes small gains by, and the biases are those of the one that ends closer to the source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,11 +34,28 @@ from tflite_requant.planning.domains import is_weighted
 from tflite_requant.progress import Advance, bar
 from tflite_requant.rules import limits, weighted
 from tflite_requant.schemes import BiasLaw
-from tflite_requant.search.bench import Bench, is_better
+from tflite_requant.search.bench import Bench
 from tflite_requant.search.runner import LITERT, computer, source_profile
 from tflite_requant.statistics.calibrated import Sums
 
 Values = dict[int, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a correction stays. share: of the noise that it has to reach, less would be the
+    rounding's luck; most: share of the judging samples that have to gain, fewer would be luck."""
+
+    share: float
+    most: float
+
+    def is_better(self, found: Sequence[float], noise: Sequence[float]) -> bool:
+        """found, noise: the outputs' noise on each judging sample, with and without."""
+        won = sum(f < n for f, n in zip(found, noise, strict=True))
+        return sum(found) < self.share * sum(noise) and won >= self.most * len(noise)
+
+
+RULES = (Rule(0.999, 0.5), Rule(0.997, 0.7))
 
 
 def corrected(
@@ -58,7 +78,7 @@ def corrected(
     if not (which and preparable(source) and preparable(new)):
         return new
     try:
-        steps = len(_order(source)) + len(_order(new))
+        steps = len(_order(source)) + len(RULES) * len(_order(new))
         with bar(title, "operator", steps) as advance:
             return _corrected(source, new, plan, samples, law, which, profile, advance)
     except (UsageError, UnsupportedOperatorError):
@@ -74,31 +94,45 @@ def _corrected(source, new, plan, samples, law, which, profile, advance: Advance
     judges = samples[2::3] or samples
     samples = [s for i, s in enumerate(samples) if i % 3 != 2]
     bench = Bench(source, judges, profile)
-    now = bench.variant(new)
+    targets = {i: t for i, t in _targets(source, samples, advance) if i in which}
+    best, least = new, bench.noise(bench.variant(new), plan)
+    for rule in RULES:
+        walk = Walk(source, new, samples, profile)
+        found, noise = _walked(source, walk, bench, plan, law, targets, rule, advance)
+        if sum(noise) < sum(least):
+            best, least = found, noise
+    return best
+
+
+def _walked(
+    source, walk: Walk, bench: Bench, plan, law, targets, rule: Rule, advance: Advance
+) -> tuple[Model, list[float]]:
+    """(the walk's model with the corrections that stay, its noise on each judging sample)."""
+    edit = Edit(walk.model)
+    now = bench.variant(walk.model)
     noise = bench.noise(now, plan)
-    targets = dict(_targets(source, samples, advance))
-    by_output = {op.outputs[0]: op for op in source.main.operators if op.index in which}
-    walk = Walk(source, new, samples, profile)
-    edit = Edit(new)
-    for op in _order(new):
+    by_output = {op.outputs[0]: op for op in source.main.operators if op.index in targets}
+    for op in _order(walk.model):
         twin = by_output.get(op.outputs[0]) if op.outputs else None
-        if twin is not None and twin.index in targets and twin.opcode == op.opcode:
+        bias = None
+        if twin is not None and twin.opcode == op.opcode:
             bias = _new_bias(walk, op, targets[twin.index], plan, law)
-            if bias is not None:
-                index, integers = bias
-                before = walk.main
-                walk.replace(index, integers)
-                variant = bench.variant(walk.whole())
-                bench.runner.keep(now, variant.common(now))
-                found = bench.noise(variant, plan, noise)
-                if found and is_better(found, noise):
-                    now, noise = variant, found
-                    edit.subgraphs[0].set_constant(index, integers, new.main.tensors[index].type)
-                else:
-                    walk.main = before
+        if bias is not None:
+            index, integers = bias
+            before = walk.main
+            walk.replace(index, integers)
+            variant = bench.variant(walk.whole())
+            bench.runner.keep(now, variant.common(now))
+            found = bench.noise(variant, plan, noise)
+            if found and rule.is_better(found, noise):
+                now, noise = variant, found
+                kind = walk.model.main.tensors[index].type
+                edit.subgraphs[0].set_constant(index, integers, kind)
+            else:
+                walk.main = before
         walk.run(op)
         advance(1)
-    return edit.commit() if edit.is_changed else new
+    return (edit.commit() if edit.is_changed else walk.model), noise
 
 
 class Walk:
