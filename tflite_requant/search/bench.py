@@ -11,7 +11,9 @@ from tflite_requant.search.runner import LITERT, Runner, Variant, source_profile
 
 # After so many samples, noise above that share of the rival's loses: a few tell most of the bad.
 RACE = ((4, 1.05), (12, 1.01))
-CLEAR = 0.9  # the same of a whole search: what gained less was no better on samples of neither part
+# Share of the noise that a whole search has to reach: what gained less was no better on samples of
+# neither part.
+CLEAR = 0.9
 
 
 class Bench:
