@@ -11,8 +11,8 @@ weights and other grids made of m on the way; what multiplies a SOFTMAX's output
 that one's rounding, too. In some networks the corrections feed upon each other and grow from block
 to block; so each stays only if the outputs are closer to the source's with it.
 
-A small gain early can bar the way to a larger one later. So there are two walks, of which the second
-passes small gains by, and the biases are those of the one that ends closer to the source.
+A small gain early can bar the way to a larger one later. So there are two walks, of which the
+second passes small gains by, and the biases are those of the one that ends closer to the source.
 """
 
 from __future__ import annotations
