@@ -136,6 +136,8 @@ def test_words_that_need_no_data(word, demo):
     known = measure(demo, word)
     assert known.origin.startswith("no data")
     assert known.moments and not known.hits
+    # A search on some of the images finds what helps those alone: it takes all of them.
+    assert len(known.samples) == {"synthetic": DEFAULT_COUNT, "synthetic:5": 5, "prior": 0}[word]
 
 
 @pytest.mark.parametrize(
