@@ -109,6 +109,8 @@ def tensor_outcomes(plan: Plan) -> list[TensorOutcome]:
             kept = "identical"
         elif not old.qparams.per_axis and same_integers(old.type, new):
             kept = "shifted"
+        elif index in plan.lifts:
+            kept = "nested"
         rows.append(
             TensorOutcome(
                 plan.subgraph.index, index, old.name, old.dtype,

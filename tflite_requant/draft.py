@@ -48,6 +48,7 @@ def make_plans(
             keep_io=options.keep_io,
             keep_unknown=options.keep_unknown,
             fold=not options.strict_meaning,
+            nest="nested-rounding" in options.correction,
             named=_named(model, s.index),
             allow_padv2=left,
             rank=rank if s.index == 0 else None,

@@ -11,7 +11,7 @@ from tflite_requant.rules.weighted import Corrections
 CLAMPS = ("fused", "auto", "exact")
 CORRECTIONS = (
     "dead-channels", "exact-grid", "scale-search", "error-compensation", "bias-folding",
-    "range-fit", "sequential-bias",
+    "nested-rounding", "range-fit", "sequential-bias",
 )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from tflite_requant.errors import Finding
 class TensorOutcome:
     """One activation: its type, scale and zero point before and after.
 
-    kept: "identical", "shifted", "relabelled" or "regridded", which `report.words` defines. gain,
-    offset: of what is relabelled: true = new_scale / gain * (integer - new_zero_point) - offset.
+    kept: "identical", "shifted", "relabelled", "nested" or "regridded", which `report.words`
+    defines. gain, offset: of what is relabelled: true = new_scale / gain *
+    (integer - new_zero_point) - offset.
     """
 
     subgraph: int

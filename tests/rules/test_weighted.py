@@ -1,4 +1,4 @@
-"""W1 to W7, each on its own, and the directions in which weights may go."""
+"""W1 to W8, each on its own, and the directions in which weights may go."""
 
 import numpy as np
 import pytest
@@ -283,6 +283,33 @@ class TestW5Offsets:
     def test_without_a_bias_one_appears(self):
         new = rewrite(operands([[3, -7]], 0.01, input_offset=1.0), dtype="int8")
         assert new.bias.integers.tolist() == [4 * 128]
+
+
+class TestW8Lifts:
+    """b''' = b'' + output lift - input lift * sum W'_k P(x_k > 0)."""
+
+    STORED = np.array([[3, -7, 100], [0, 50, -50]])
+    # Never, always, and for half of a rectified normal of mean 0 (E^2 / E2 = 1 / pi).
+    MOMENTS = Moments(
+        np.array([[0.0, 2.0, 1.0]]), np.diag([0.0, 0.0, np.pi - 1])[None], 100
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("scheme", ["symmetric", "symmetric-per-tensor", "int8"])
+    def test_against_the_formula(self, scheme):
+        source = operands(self.STORED, 0.01, bias=[10, -20], x=("int8", 0.5),
+                          input_lift=64.0, output_lift=0.3)  # fmt: skip
+        new = rewrite(source, scheme, dtype="int8", moments=self.MOMENTS)
+        assert (new.weights.integers == self.STORED).all()
+        moved = 0.3 / (0.5 * 0.01) - 64.0 / 0.5 * self.STORED @ [0.0, 1.0, 0.5]
+        assert new.bias.integers.tolist() == [round(n) for n in np.array([10, -20]) + moved]
+
+    def test_the_new_weights_count_not_the_old(self):
+        always = Moments(np.array([[2.0, 2.0]]), np.zeros((1, 2, 2)), 100)
+        source = operands([[255, 0]], 0.01, bias=[0], input_lift=1.0)
+        new = rewrite(source, "symmetric", moments=always)
+        assert not new.exact[0]
+        real = -float(weighted.as_matrix(new.weights.real(), CONV).sum())
+        assert new.bias.integers[0] == round(real / (1 / 128 * new.weights.qparams.scales[0]))
 
 
 class TestFolding:

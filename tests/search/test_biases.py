@@ -45,7 +45,7 @@ def shifted(model, operator, steps):
 class EmptyPlan:
     """A model compared with itself: nothing is relabelled."""
 
-    gains, offsets, home = {}, {}, {}
+    gains, offsets, lifts, home = {}, {}, {}, {}
 
     def __init__(self, model):
         self.subgraph = model.main

@@ -74,7 +74,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--correction",
         metavar="LIST",
         help="some of dead-channels, exact-grid, scale-search, error-compensation, bias-folding, "
-        "range-fit, sequential-bias, or none; default all",
+        "nested-rounding, range-fit, sequential-bias, or none; default all",
     )
     workers.add_flags(how)
     how.add_argument(

@@ -19,7 +19,8 @@ Ported = tuple[Operator, "OpSpec | None", list]  # an operator and its activatio
 class Context:
     """A subgraph under a scheme. domains: operator index -> the law that its activations follow;
     named: tensors that signatures name; fold: whether stored reals may differ from true ones;
-    padded: operators whose padding a PADV2 takes over."""
+    padded: operators whose padding a PADV2 takes over; nested: tensors on twice the source's step
+    (`nesting`)."""
 
     subgraph: Subgraph
     scheme: Scheme
@@ -28,6 +29,7 @@ class Context:
     fold: bool = True
     named: frozenset[int] = frozenset()
     padded: frozenset[int] = frozenset()
+    nested: frozenset[int] = frozenset()
     producers: dict[int, Operator] = field(init=False)
     consumers: dict[int, list[tuple[Operator, int]]] = field(init=False)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tflite_requant.errors import Finding
 from tflite_requant.model import QParams, Tensor, TensorType
+from tflite_requant.model.dtypes import RANGES
 from tflite_requant.planning import folding, gauge, grid
 from tflite_requant.planning.context import Context, Node
 from tflite_requant.planning.domains import Domain
@@ -213,6 +214,9 @@ class Grids:
                 )
             )  # fmt: skip
             return lead.type
+        if lead.index in self.context.nested:
+            # The least range that takes twice the step.
+            high = 2 * lead.qparams.scale * (RANGES[law.dtype][1] - law.zero_point)
         if domain.kind != "scheme" or relabels or not isinstance(law.zero_point, int):
             return grid.fit(lead.type, law, low, high)
         unit = self._unit("power" if law.scale == POWER_OF_TWO else "any", members)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from tflite_requant.catalog import OpSpec
 from tflite_requant.errors import Finding
 from tflite_requant.model import Operator, Subgraph, TensorType
-from tflite_requant.planning import clamps, dead, padding
+from tflite_requant.planning import clamps, dead, nesting, padding
 from tflite_requant.planning.context import Context, Port
 from tflite_requant.planning.domains import Domain, assign
 from tflite_requant.planning.grids import Grids
@@ -31,6 +31,7 @@ class Plan:
     outputs:     graph output tensor -> type, only where it differs from its home.
     offsets:     tensor -> what its stored reals are above the true ones (zero-point folding).
     gains:       tensor -> what its stored reals are times the true ones (power of two as a gauge).
+    lifts:       tensor -> what its producer adds to stored reals before it rounds (`nesting`).
     activation:  operator -> fused activation, only where it changes.
     lost_clamps: operator -> the clamp that could not be restored.
     equivalent:  operator -> simpler constants for the same outputs (dead channels).
@@ -46,6 +47,7 @@ class Plan:
     outputs: dict[int, TensorType] = field(default_factory=dict)
     offsets: dict[int, float] = field(default_factory=dict)
     gains: dict[int, float] = field(default_factory=dict)
+    lifts: dict[int, float] = field(default_factory=dict)
     activation: dict[int, str] = field(default_factory=dict)
     lost_clamps: dict[int, clamps.Restored] = field(default_factory=dict)
     equivalent: Mapping[int, dead.Equivalent] = field(default_factory=dict)
@@ -72,6 +74,7 @@ def plan(
     keep_io: bool = False,
     keep_unknown: bool = False,
     fold: bool = True,
+    nest: bool = True,
     named: frozenset[int] = frozenset(),
     allow_padv2: int | str = 0,
     rank: padding.Rank | None = None,
@@ -79,9 +82,9 @@ def plan(
     equivalent: Mapping[int, dead.Equivalent] = dead.NO_EQUIVALENTS,
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
-    of the tensors that signatures have `named`; `allow_padv2` of them (or "any") may need a PADV2
-    for it, by `rank` where not all may. `factors` multiply the scales of `Plan.units`. The plan
-    carries `equivalent`.
+    of the tensors that signatures have `named`, and `nest`, where that is permitted, nested
+    rounding; `allow_padv2` of them (or "any") may need a PADV2 for it, by `rank` where not all may.
+    `factors` multiply the scales of `Plan.units`. The plan carries `equivalent`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
@@ -99,6 +102,14 @@ def plan(
             op: padding.frame(subgraph, subgraph.operators[op]) for op in sorted(context.padded)
         }
         made.findings += _padding_findings(made, scheme)
+    if nest:
+        context = replace(context, nested=nesting.candidates(context, nodes, grids))
+    if context.nested:
+        grids = Grids(context, nodes, factors)
+        made.lifts = nesting.lifts(context, nodes, grids)
+        if context.nested != made.lifts.keys():
+            context = replace(context, nested=frozenset(made.lifts))
+            grids = Grids(context, nodes, factors)
     made.findings += [*nodes.findings, *grids.findings]
     made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
     made.equivalent = equivalent

@@ -30,6 +30,8 @@ from tflite_requant.planning.units import Unit
 
 POWERS = (1.0, 0.5, 0.25)
 FRACTIONS = (1.0, 0.92, 0.84, 0.77, 0.71, 0.65, 0.59, 0.54, 0.5, 0.42, 0.35, 0.3, 0.25)
+# Of a nested tensor, whose error is less than its step tells: (1 + (2 f)^2) / 12 < WORTH / 4.
+FINER = tuple(f for f in FRACTIONS if f == 1 or f < 0.65)
 WORTH = 0.9  # share of the error that a grid which is no power of two has to reach: samples are few
 CUT = 4.0
 CUTS = (1.0, CUT, 16.0, 64.0)
@@ -63,7 +65,8 @@ def tightened(
         for other, factor in found.items():
             now.update((t, factor) for t in other.tensors if t in now)
         if unit.kind != "power":
-            step = _least(plan, now, counts, FRACTIONS, CUT, WORTH)
+            steps = FRACTIONS if plan.lifts.keys().isdisjoint(unit.tensors) else FINER
+            step = _least(plan, now, counts, steps, CUT, WORTH)
         elif judge is None:
             step = _least(plan, now, counts, POWERS, CUT)
         else:

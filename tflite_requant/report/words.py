@@ -10,6 +10,8 @@ KEPT: Mapping[str, str] = {
     "shifted": "the same real grid in the other 8-bit type; integers differ by 128",
     "relabelled": "the file's scale and zero point stand for other reals than are meant: an offset "
     "or a factor that biases and weights make up for",
+    "nested": "twice the source's step, each integer standing for two of the source's, the upper "
+    "of which it means",
     "regridded": "another grid, to which values are rounded anew",
 }
 
@@ -46,6 +48,9 @@ CORRECTIONS: Mapping[str, str] = {
     "error-compensation": "the rounding error of a weight is made up for by the weights not "
     "rounded yet",
     "bias-folding": "the mean of what weights lose goes into the bias",
+    "nested-rounding": "a tensor with half the source's steps, computed from the source's own "
+    "sums, is rounded so that an integer stands for two of the source's; biases take what that "
+    "adds",
     "range-fit": "activation ranges are narrowed where samples hardly reach their ends; idle "
     "without samples",
     "sequential-bias": "biases take the mean of all errors before them, in order, where outputs "

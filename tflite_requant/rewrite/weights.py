@@ -61,6 +61,8 @@ class Weights:
             self.plan.offsets.get(op.outputs[0], 0.0),
             self.plan.gains.get(x_index, 1.0),
             self.plan.gains.get(op.outputs[0], 1.0),
+            self.plan.lifts.get(x_index, 0.0),
+            self.plan.lifts.get(op.outputs[0], 0.0),
         )
         wide = new_input.dtype == "int16" and (
             scheme.bias.dtype == "int64" or op.opcode == "DEPTHWISE_CONV_2D"

@@ -12,6 +12,9 @@ W6  where stored reals are a gain times the true ones, weights are taken times o
     input gain, and the bias times output gain.
 W7  what a bias of few bits and a position of its own cannot hold goes into the weights, where the
     moments are an estimate without data (`correction.narrow_bias`).
+W8  where the output is nested in the source's grid (`planning.nesting`), the bias adds the lift L
+    before rounding; where the input is, its stored reals are above by L where they are not 0:
+    b''' = b'' + output L - sum_k W'_k input L P(x_k > 0).
 W4  input scale times weights scale over output scale stays below 256 (XNNPACK fails otherwise).
 """
 
@@ -53,7 +56,7 @@ class WeightedOperands:
     weights, bias: the source's constants; axis: output channels in the weights.
     input: source grid; new_input, new_output: planned ones. input_offset, output_offset: by how
     much stored reals are above the true ones (W5); input_gain, output_gain: what they are times the
-    true ones, before that (W6).
+    true ones, before that (W6); input_lift, output_lift: what is added before rounding (W8).
     """
 
     weights: QArray
@@ -66,13 +69,15 @@ class WeightedOperands:
     output_offset: float = 0.0
     input_gain: float = 1.0
     output_gain: float = 1.0
+    input_lift: float = 0.0
+    output_lift: float = 0.0
 
     @property
     def surroundings(self) -> tuple:
         """All that a plan decides about the operator."""
         return (
             self.new_input, self.new_output, self.input_offset, self.output_offset,
-            self.input_gain, self.output_gain,
+            self.input_gain, self.output_gain, self.input_lift, self.output_lift,
         )  # fmt: skip
 
 
@@ -170,13 +175,16 @@ def rewrite(
     source = weights.Weights(source.centred, source.scale * ratio)
     bias = bias * operands.output_gain
     steps = limits.steps_of(operands.new_input, operands.new_output)
-    reach = np.abs(bias) + abs(operands.output_offset)
+    reach = np.abs(bias) + abs(operands.output_offset) + operands.output_lift
     reach += abs(operands.input_offset) * np.abs(row_sums(source.real()))
     reach = limits.needed_reach(reach, source.real(), steps, scheme.bias)
     cap = limits.ceiling_of(steps, scheme, MULTIPLIER_LIMIT)
     floor = np.minimum(limits.floor_of(reach, steps, scheme), cap)
     same_input = operands.new_input.qparams.scale == operands.input.qparams.scale
-    moving = operands.input_offset or operands.output_offset or broken
+    moving = any(
+        (operands.input_offset, operands.output_offset, operands.input_lift, operands.output_lift,
+         broken)
+    )  # fmt: skip
     narrow = limits.is_narrow(scheme.bias)
     roomy = (same_input and not moving and not narrow) or bool((source.scale >= floor).all())
     kept = ratio == 1 and roomy and is_legal(operands.weights, dtype, law, axis)
@@ -195,6 +203,9 @@ def rewrite(
             moved = folding.moved(source.real(), real, moments) * operands.input_gain
         bias_scale = steps.unit * fit.scale
         shift = operands.output_offset - operands.input_offset * row_sums(real)
+        if operands.input_lift:
+            shift -= operands.input_lift * folding.carried(real, moments)
+        shift += operands.output_lift
         whole = round_half_away((bias + moved + shift) / bias_scale)
         wanted = limits.cut(whole, centred, fit.scale, steps, scheme)
         clipped = np.abs(wanted) > limit

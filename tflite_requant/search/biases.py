@@ -248,7 +248,7 @@ def _new_bias(
     if len(readers) != 1:
         return None
     y = op.outputs[0]
-    wanted = target * plan.gains.get(y, 1.0) + plan.offsets.get(y, 0.0)
+    wanted = target * plan.gains.get(y, 1.0) + plan.offsets.get(y, 0.0) + plan.lifts.get(y, 0.0)
     wanted -= _mean_product(walk, op, x, array, axis)
     scale = np.array(bias.qparams.scales, np.float64)
     integers = limits.placed(round_half_away(wanted / scale), law)
