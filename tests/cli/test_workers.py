@@ -98,6 +98,7 @@ def test_an_interrupt_ends_all_processes_and_is_told_once(
 CAUGHT_AT_WORK = """
 import io, zipfile
 from tflite_requant import start
+from tflite_requant.cli import processes
 archive = zipfile.ZipFile(io.BytesIO(), "w")
 file = archive.open("x.npy", "w")
 try:
@@ -115,9 +116,10 @@ del file
     [
         ("start._interrupt()", False),
         ("start._terminate()", False),
+        ("processes._guarded(processes._stop)", False),
         ("raise KeyboardInterrupt", True),
     ],
-    ids=["interrupt", "terminate", "not-ours"],
+    ids=["interrupt", "terminate", "a-worker", "not-ours"],
 )
 def test_what_a_signal_caught_at_work_says_nothing(signal, complains):
     """An archive complains where it is deleted while something is being written into it."""

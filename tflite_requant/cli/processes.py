@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def _end_with_parent() -> None:
 
 def _stop(*_) -> None:
     _state["is_stopped"] = True
+    # What this catches at work, an archive halfway into a file, has nothing to say.
+    sys.unraisablehook = lambda unraisable: None
     if _state["is_busy"]:
         raise Terminated
 
