@@ -66,8 +66,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]|random:N",
         help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need "
-        "no data; default synthetic where both the scheme makes weights leave their grids (powers "
-        "of two, one scale a tensor) and the model is one of colour images, else prior",
+        "no data; default synthetic where both the scheme makes weights or activations leave their "
+        "grids (all but int8, uint8, int16x8 and their like) and the model is one of colour "
+        "images, else prior",
     )  # fmt: skip
     pictures.add_flags(how)
     how.add_argument(

@@ -47,14 +47,15 @@ def is_data_free(calibration: object) -> bool:
 
 
 def default_calibration(model: Model, scheme: Scheme) -> str:
-    """The way to statistics without data that measures better: "synthetic" where weights have to
-    leave the grids that they were trained on, in models of colour images that can be run; else
-    "prior", which is as good there and takes no time."""
-    weights = scheme.weights
+    """The way to statistics without data that measures better: "synthetic" where weights or 8-bit
+    activations have to leave the grids that they were trained on, in models of colour images that
+    can be run; else "prior", which is as good there and takes no time."""
+    weights, activations = scheme.weights, scheme.activations
     leave = (
         weights.scale != "any"
-        or scheme.activations.scale != "any"
+        or activations.scale != "any"
         or (weights.granularity == "per-tensor" and weights.zero_point != "any")
+        or (activations.zero_point != "any" and activations.dtype != "int16")
     )
     if not (leave and takes_colour_images(model)):
         return PRIOR
