@@ -103,13 +103,8 @@ def plan(
         }
         made.findings += _padding_findings(made, scheme)
     if nest:
-        context = replace(context, nested=nesting.candidates(context, nodes, grids))
-    if context.nested:
-        grids = Grids(context, nodes, factors)
+        context, grids = _nested(context, nodes, grids, factors)
         made.lifts = nesting.lifts(context, nodes, grids)
-        if context.nested != made.lifts.keys():
-            context = replace(context, nested=frozenset(made.lifts))
-            grids = Grids(context, nodes, factors)
     made.findings += [*nodes.findings, *grids.findings]
     made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
     made.equivalent = equivalent
@@ -136,6 +131,22 @@ def _padded(
                 padding.candidate(subgraph, tensors, plain, context.producers, context.consumers)
             )
     return replace(context, padded=padding.choose(candidates, limit, rank))
+
+
+def _nested(
+    context: Context, nodes: Nodes, grids: Grids, factors: Mapping[Unit, float]
+) -> tuple[Context, Grids]:
+    """The context with what may be nested and, under these factors, ends on twice the source's
+    step; and the grids of it."""
+    chosen = nesting.candidates(context, nodes, grids)
+    while chosen:
+        inner = replace(context, nested=chosen)
+        found = Grids(inner, nodes, factors)
+        kept = frozenset(nesting.lifts(inner, nodes, found))
+        if kept == chosen:
+            return inner, found
+        chosen = kept
+    return context, grids
 
 
 def _padding_findings(plan: Plan, scheme: Scheme) -> list[Finding]:
