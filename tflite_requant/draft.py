@@ -12,7 +12,7 @@ from tflite_requant.errors import Finding, RefusedError, UnsupportedOperatorErro
 from tflite_requant.model import Edit, Model, TensorType
 from tflite_requant.options import Options
 from tflite_requant.outcome import Report
-from tflite_requant.planning import Plan, dead, explicit, padding, plan, ranges
+from tflite_requant.planning import Plan, dead, explicit, nesting, padding, plan, ranges
 from tflite_requant.planning.domains import called_subgraphs
 from tflite_requant.planning.units import NO_FACTORS, Unit
 from tflite_requant.progress import Advance, bar
@@ -30,11 +30,13 @@ def make_plans(
     rank: padding.Rank | None = None,
     factors: Factors = NO_FACTORS,
     equivalents: Mapping[int, Mapping[int, dead.Equivalent]] | None = None,
+    saturated: Mapping[int, frozenset[int]] | None = None,
 ) -> dict[int, Plan]:
     """A plan for every subgraph that is not run by another one.
 
     rank: where explicit padding is worth most; factors: of the main subgraph's free scales;
-    equivalents: of each subgraph, what `planning.dead` proves.
+    equivalents: of each subgraph, what `planning.dead` proves; saturated: of each subgraph, tensors
+    that `planning.nesting` has to leave out.
     Raises RefusedError with every error of every subgraph.
     """
     called = called_subgraphs(model)
@@ -49,6 +51,7 @@ def make_plans(
             keep_unknown=options.keep_unknown,
             fold=not options.strict_meaning,
             nest="nested-rounding" in options.correction,
+            saturated=(saturated or {}).get(s.index, frozenset()),
             named=_named(model, s.index),
             allow_padv2=left,
             rank=rank if s.index == 0 else None,
@@ -84,6 +87,7 @@ class Draft:
         self._equivalents = {}
         if "dead-channels" in options.correction:
             self._equivalents = {s.index: dead.equivalents(s) for s in model.subgraphs}
+        self._saturated = {s.index: self._often_saturated(s.index) for s in model.subgraphs}
         self._memories: dict[int, Memory] | None = {} if options.search else None
         self.fitted: dict[Unit, float] = self._ranges()
 
@@ -92,7 +96,7 @@ class Draft:
         counts = {t: n for (s, t), n in self.known.counts.items() if s == 0}
         if "range-fit" not in self.options.correction or not counts:
             return {}
-        plan = make_plans(self.model, self.scheme, self.options)[0]
+        plan = self._planned(self.options)[0]
         # How far outputs reach beyond them, samples are too few to tell.
         spared = {*self.model.main.outputs, *statistics.judged_tensors(self.model)}
         with bar(self.title("judging ranges"), "trial", None) as advance:
@@ -101,7 +105,7 @@ class Draft:
             return fitted
         # What a PADV2 lets be folded saturates where its clamp is.
         wide = replace(self.options, allow_padv2=padding.ANY)
-        folded = make_plans(self.model, self.scheme, wide)[0].offsets.keys()
+        folded = self._planned(wide)[0].offsets.keys()
         kept = (u for u in fitted if u.kind == "power" or folded.isdisjoint(u.tensors))
         return {unit: fitted[unit] for unit in kept}
 
@@ -157,7 +161,14 @@ class Draft:
 
     def _plans(self, factors: Factors) -> dict[int, Plan]:
         rank = self._ranked if self.options.allow_padv2 else None
-        return make_plans(self.model, self.scheme, self.options, rank, factors, self._equivalents)
+        return self._planned(self.options, rank, factors, self._equivalents)
+
+    def _planned(self, options: Options, *more) -> dict[int, Plan]:
+        return make_plans(self.model, self.scheme, options, *more, saturated=self._saturated)
+
+    def _often_saturated(self, subgraph: int) -> frozenset[int]:
+        shares = {t: o[1].share for (s, t), o in self.known.overshoots.items() if s == subgraph}
+        return nesting.saturated(shares)
 
     def _ranked(self, grids):
         """Where padding is worth most, asked once: it takes running the model."""

@@ -10,7 +10,7 @@ from tflite_requant.correction.moments import Moments
 from tflite_requant.correction.rectified import share_of_positive
 from tflite_requant.interpreter import Interpreter
 from tflite_requant.model import Signature
-from tflite_requant.planning import plan, ranges
+from tflite_requant.planning import nesting, plan, ranges
 from tflite_requant.planning.units import Unit
 from tflite_requant.requantize import CORRECTIONS, Options, requantize
 
@@ -124,6 +124,24 @@ class TestWhere:
     @pytest.mark.parametrize("options", [{"fold": False}, {"nest": False}])
     def test_switches(self, options):
         assert lifts(net(), **options) == {}
+
+    def test_not_where_the_last_value_is_frequent(self):
+        """N5: of it, half a cell is lost in whole regions."""
+        model = net()
+        (h,) = (t.index for t in model.main.tensors if t.name == "h")
+        assert nesting.saturated({h: 0.018, 3: 0.019}) == {3}
+        assert lifts(model, saturated=frozenset({h})) == {}
+
+    @pytest.mark.parametrize("bright, kept", [(0, "nested"), (1, "nested"), (5, "regridded")])
+    def test_how_frequent_it_is_samples_tell(self, bright, kept):
+        """Half of h is at its end in an image that is bright."""
+        model = net(step=1 / 256)
+        images = np.full((60, 4, 4, 2), 128, np.uint8)
+        images[:bright] = 255
+        ends = [Interpreter(model).run([x[None]], keep=["h"])["h"] == 255 for x in images]
+        assert np.mean(ends) == bright / 120
+        found = requantize(model, "symmetric", images, Options(correction=("nested-rounding",)))
+        assert {t.name: t.kept for t in found.report.tensors}["h"] == kept
 
     def test_another_scale_ends_it(self):
         """A search may still ask for one, and gets the one that it asks for."""

@@ -17,11 +17,15 @@ N2  every consumer is a weighted operator that reads it as its input; it is no g
     nothing outside asks for it by name.
 N3  the source's values begin at 0, and 2 s per step loses at most the last one of them.
 N4  1/4 is less than (1 + r^2) / 12: r, the step that covers the old range, is above sqrt(2) s.
+N5  that last value is rare. What is stored for it is 1 step below k instead of 1/2 above, in whole
+    regions alike, which no sum averages out: so it counts COHERENT times, as what is cut off does
+    in `ranges`. It has to cost less than what is gained, 5/12 - 1/4.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from tflite_requant.catalog import spec_of
 from tflite_requant.model import Operator, Tensor, TensorType
@@ -33,10 +37,17 @@ from tflite_requant.planning.nodes import Nodes
 
 LEAST = math.sqrt(2)
 NOISE = 1e-6  # of ratios of float32 scales
+COHERENT = 4.0
+RARE = (5 / 12 - 1 / 4) / (COHERENT * (3 / 2) ** 2)  # share of all values
+
+
+def saturated(shares: Mapping[int, float]) -> frozenset[int]:
+    """Tensors that are not nested for N5. shares: of the greatest stored integer, by tensor."""
+    return frozenset(t for t, share in shares.items() if share > RARE)
 
 
 def candidates(context: Context, nodes: Nodes, grids: Grids) -> frozenset[int]:
-    """Tensors that may be nested (N1 to N4), on these grids."""
+    """Tensors that may be nested (N1 to N4), on these grids; N5 is for who knows more."""
     if not context.fold or context.scheme.bias.own_scale:  # few bits: no room for half a step
         return frozenset()
     same = {t for t in context.subgraph.inputs if context.at_border(t)}

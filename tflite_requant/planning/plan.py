@@ -75,6 +75,7 @@ def plan(
     keep_unknown: bool = False,
     fold: bool = True,
     nest: bool = True,
+    saturated: frozenset[int] = frozenset(),
     named: frozenset[int] = frozenset(),
     allow_padv2: int | str = 0,
     rank: padding.Rank | None = None,
@@ -83,8 +84,9 @@ def plan(
 ) -> Plan:
     """The new quantization of a subgraph under a scheme; `fold` permits zero-point folding, except
     of the tensors that signatures have `named`, and `nest`, where that is permitted, nested
-    rounding; `allow_padv2` of them (or "any") may need a PADV2 for it, by `rank` where not all may.
-    `factors` multiply the scales of `Plan.units`. The plan carries `equivalent`.
+    rounding, except of those that are `saturated` too often; `allow_padv2` of them (or "any") may
+    need a PADV2 to be folded, by `rank` where not all may. `factors` multiply the scales of
+    `Plan.units`. The plan carries `equivalent`.
 
     Nothing is raised: what cannot be done is an "error" among the plan's findings.
     """
@@ -103,7 +105,7 @@ def plan(
         }
         made.findings += _padding_findings(made, scheme)
     if nest:
-        context, grids = _nested(context, nodes, grids, factors)
+        context, grids = _nested(context, nodes, grids, factors, saturated)
         made.lifts = nesting.lifts(context, nodes, grids)
     made.findings += [*nodes.findings, *grids.findings]
     made.offsets, made.gains, made.units = grids.offsets, grids.gains, grids.units
@@ -134,11 +136,12 @@ def _padded(
 
 
 def _nested(
-    context: Context, nodes: Nodes, grids: Grids, factors: Mapping[Unit, float]
-) -> tuple[Context, Grids]:
+    context: Context, nodes: Nodes, grids: Grids, factors: Mapping[Unit, float],
+    spared: frozenset[int],
+) -> tuple[Context, Grids]:  # fmt: skip
     """The context with what may be nested and, under these factors, ends on twice the source's
     step; and the grids of it."""
-    chosen = nesting.candidates(context, nodes, grids)
+    chosen = nesting.candidates(context, nodes, grids) - spared
     while chosen:
         inner = replace(context, nested=chosen)
         found = Grids(inner, nodes, factors)
