@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from graphs import SAME, VALID, Net, f32, grids, overridden, scheme
 
+from tflite_requant.correction.folding import carried
 from tflite_requant.correction.moments import Moments
 from tflite_requant.correction.rectified import share_of_positive
 from tflite_requant.interpreter import Interpreter
@@ -18,22 +19,10 @@ from tflite_requant.requantize import CORRECTIONS, Options, requantize
 STEP, W_STEP = 1 / 64, 1 / 64
 
 
-def net(
-    fused="RELU",
-    step=STEP,
-    zero=0,
-    reader=SAME,
-    x_zero=128,
-    between=None,
-    dtype="uint8",
-):
+def net(fused="RELU", step=STEP, zero=0, reader=SAME, x_zero=128, between=None, dtype="uint8"):
     """conv -> h -> conv with padding: h cannot be folded. Weights of int8 keep their grid."""
     made = Net(dtype)
-    x, h, y = (
-        made.act("x", zero=x_zero),
-        made.act("h", step, zero),
-        made.act("y", 0.05, 100),
-    )
+    x, h, y = made.act("x", zero=x_zero), made.act("h", step, zero), made.act("y", 0.05, 100)
     if between is not None:
         g = made.act("g", *between)
         made.conv(x, g, w_scale=W_STEP)
@@ -249,14 +238,12 @@ class TestShares:
         assert (np.diff(found) >= 0).all() and 0 <= found[0] < found[-1] <= 1
 
     def test_of_moments_by_group(self):
-        from tflite_requant.correction.folding import carried
-
         moments = Moments(np.array([[0.0, 1.0], [2.0, 0.0]]), np.zeros((2, 2)))
         weights = np.array([[1.0, 2.0], [4.0, 8.0], [16.0, 32.0], [64.0, 128.0]])
         assert carried(weights, moments).tolist() == [2.0, 8.0, 16.0, 64.0]
 
 
-def test_same_tensors_whatever_else_is_switched_off():
+def test_it_needs_no_other_correction():
     model = net()
     alone = requantize(model, "symmetric", "prior", Options(correction=("nested-rounding",))).model
     assert grids(alone)["h"] == ("int8", f32(2 * STEP), 0)
