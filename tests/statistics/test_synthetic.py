@@ -170,7 +170,7 @@ def image_model(*shape: int, opcode: str = "RELU"):
         ("po2-multiplier", image_model(1, 8, 8, 3), "synthetic"),
         ("int8", image_model(1, 8, 8, 3), "prior"),
         ("symmetric", image_model(1, 8, 8, 3), "synthetic"),
-        ("symmetric-unsigned", image_model(1, 8, 8, 3), "synthetic"),
+        ("symmetric-unsigned", image_model(1, 8, 8, 3), "prior"),
         ("int16x8", image_model(1, 8, 8, 3), "prior"),
         ("uint8", image_model(1, 8, 8, 3), "prior"),
         ("symmetric-po2", image_model(1, 8, 8, 1), "prior"),

@@ -67,7 +67,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--calibration", metavar="FILE|DIR|prior|synthetic[:N]|random:N",
         help=".npy, .npz or a folder of images; prior and synthetic, which makes images up, need "
         "no data; default synthetic where both the scheme makes weights or activations leave their "
-        "grids (powers of two, one scale a tensor, 8-bit activations with a fixed zero point) and "
+        "grids (powers of two, one scale a tensor, int8 activations with a fixed zero point) and "
         "the model is one of colour images, else prior",
     )  # fmt: skip
     pictures.add_flags(how)

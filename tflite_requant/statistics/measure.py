@@ -47,7 +47,7 @@ def is_data_free(calibration: object) -> bool:
 
 
 def default_calibration(model: Model, scheme: Scheme) -> str:
-    """The way to statistics without data that measures better: "synthetic" where weights or 8-bit
+    """The way to statistics without data that measures better: "synthetic" where weights or int8
     activations have to leave the grids that they were trained on, in models of colour images that
     can be run; else "prior", which is as good there and takes no time."""
     weights, activations = scheme.weights, scheme.activations
@@ -55,7 +55,7 @@ def default_calibration(model: Model, scheme: Scheme) -> str:
         weights.scale != "any"
         or activations.scale != "any"
         or (weights.granularity == "per-tensor" and weights.zero_point != "any")
-        or (activations.zero_point != "any" and activations.dtype != "int16")
+        or (activations.zero_point != "any" and activations.dtype == "int8")
     )
     if not (leave and takes_colour_images(model)):
         return PRIOR
